@@ -1,0 +1,7 @@
+//! Barndoor Audit Log Export: the controller.
+
+pub mod clock;
+pub mod connection;
+pub mod destinations;
+pub mod event_log;
+pub mod exporter;
