@@ -2,6 +2,7 @@
 //!
 //! It knows organizations and bytes; it must not know destinations beyond "somebody has a place", nor S3.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -53,18 +54,19 @@ pub struct LogHead {
 /// Valid events in the order they arrived, not numbered yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Events {
-    /// The events' bytes, one after the other, without line ends.
+    /// The events' bytes, each followed by a line feed: JSON Lines.
     pub bytes: Vec<u8>,
-    /// Where each event ends in `bytes`.
+    /// Where each event's line ends in `bytes`, its line feed included.
     pub ends: Vec<u32>,
     /// Each event's type.
     pub types: Vec<EventType>,
 }
 
 impl Events {
-    /// Adds one event.
+    /// Adds one event; its bytes hold no line feed.
     pub fn push(&mut self, event_type: EventType, event: &[u8]) {
         self.bytes.extend_from_slice(event);
+        self.bytes.push(b'\n');
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
         self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
@@ -90,9 +92,9 @@ pub struct RecordBatch {
     pub accepted_at: Timestamp,
     /// Decoded bytes of all events appended before this batch.
     pub bytes_before: u64,
-    /// The events' bytes, one after the other, without line ends.
+    /// The events' bytes, each followed by a line feed: JSON Lines, copied as they are into an object.
     pub bytes: Bytes,
-    /// Where each event ends in `bytes`; never empty.
+    /// Where each event's line ends in `bytes`, its line feed included; never empty.
     pub ends: Vec<u32>,
     /// Each event's type.
     pub types: Vec<EventType>,
@@ -104,10 +106,17 @@ impl RecordBatch {
         self.first + self.ends.len() as u64 - 1
     }
 
-    /// The bytes of the event at this index, counted from 0.
+    /// The bytes of the event at this index, counted from 0, without its line feed.
     pub fn event(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
-        &self.bytes[start..self.ends[index] as usize]
+        let line = self.lines(index..index + 1);
+        line.strip_suffix(b"\n").unwrap_or(line)
+    }
+
+    /// The lines of the events at these indexes, line feeds included.
+    pub fn lines(&self, indexes: Range<usize>) -> &[u8] {
+        let start = if indexes.start == 0 { 0 } else { self.ends[indexes.start - 1] as usize };
+        let end = if indexes.end == 0 { 0 } else { self.ends[indexes.end - 1] as usize };
+        &self.bytes[start..end]
     }
 }
 
