@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::aws::Partition;
+
 /// The longest endpoint, in characters.
 pub const ENDPOINT_MAX: usize = 512;
 /// The longest path prefix, in bytes; leaves room for the rest of S3's 1,024-byte key.
@@ -122,8 +124,21 @@ impl Endpoint {
 
     /// Whether the host is one of AWS's own (any partition), where IAM roles work.
     pub fn is_aws(&self) -> bool {
-        matches!(&self.host, Host::Domain(name)
-            if [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|suffix| name.ends_with(suffix)))
+        self.aws_partition().is_some()
+    }
+
+    /// The AWS partition the host belongs to; bucket names are unique inside one.
+    pub fn aws_partition(&self) -> Option<Partition> {
+        let Host::Domain(name) = &self.host else { return None };
+        if name.ends_with(".amazonaws.com.cn") {
+            Some(Partition::AwsCn)
+        } else if ![".amazonaws.com", ".api.aws"].iter().any(|suffix| name.ends_with(suffix)) {
+            None
+        } else if name.contains(".us-gov-") || name.contains("-us-gov-") {
+            Some(Partition::AwsUsGov)
+        } else {
+            Some(Partition::Aws)
+        }
     }
 
     /// Whether the host is Google Cloud Storage's interoperability endpoint, which knows no conditional PUT.
@@ -319,6 +334,14 @@ impl Place {
             Addressing::Virtual => false,
             Addressing::Auto => !self.endpoint.is_aws() || self.bucket.as_str().contains('.'),
         }
+    }
+
+    /// Whether a key means the same object in both places, only reached another way: AWS's bucket names are global.
+    pub fn holds_the_same_objects_as(&self, other: &Self) -> bool {
+        let partition = self.endpoint.aws_partition();
+        let same_store =
+            self.endpoint == other.endpoint || (partition.is_some() && partition == other.endpoint.aws_partition());
+        same_store && self.bucket == other.bucket && self.prefix == other.prefix
     }
 }
 
