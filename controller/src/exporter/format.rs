@@ -8,7 +8,11 @@ use serde_json::Value;
 pub fn datadog_line(organization: &OrganizationName, event_type: EventType, event: &[u8]) -> Vec<u8> {
     // Ingest accepts JSON objects only; were one damaged all the same, it is still delivered, without attributes.
     let parsed: Value = serde_json::from_slice(event).unwrap_or_default();
-    let text = |names: &[&str]| names.iter().find_map(|name| parsed.get(*name).and_then(Value::as_str));
+    let text = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| parsed.get(*name).and_then(Value::as_str))
+    };
     let hostname = text(&["hostname", "host"]).unwrap_or("barndoor");
     let service = text(&["service"]).unwrap_or("barndoor-audit");
     let date = text(&["timestamp"]).unwrap_or_default();
@@ -26,7 +30,10 @@ pub fn datadog_line(organization: &OrganizationName, event_type: EventType, even
         ),
         ("hostname", hostname.to_owned()),
         ("service", service.to_owned()),
-        ("status", status(text(&["outcome", "decision", "result", "status"])).to_owned()),
+        (
+            "status",
+            status(text(&["outcome", "decision", "result", "status"])).to_owned(),
+        ),
         ("date", date.to_owned()),
         ("message", message),
     ];
@@ -54,7 +61,9 @@ const fn category_tag(category: Category) -> &'static str {
 fn status(outcome: Option<&str>) -> &'static str {
     match outcome.map(str::to_ascii_lowercase).as_deref() {
         Some("error" | "fault" | "crashed") => "error",
-        Some("failure" | "failed" | "fail" | "deny" | "denied" | "forbidden" | "rejected" | "blocked") => "warn",
+        Some("failure" | "failed" | "fail" | "deny" | "denied" | "forbidden" | "rejected" | "blocked") => {
+            "warn"
+        }
         Some(_) | None => "info",
     }
 }
@@ -82,6 +91,9 @@ mod tests {
 
     #[test]
     fn the_status_follows_the_outcome() {
-        assert_eq!([Some("Denied"), Some("ERROR"), Some("success"), None].map(status), ["warn", "error", "info", "info"]);
+        assert_eq!(
+            [Some("Denied"), Some("ERROR"), Some("success"), None].map(status),
+            ["warn", "error", "info", "info"]
+        );
     }
 }

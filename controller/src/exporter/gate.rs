@@ -39,7 +39,10 @@ impl Gate {
     /// A gate through which PUTs may begin.
     pub fn open() -> Self {
         Self {
-            state: Mutex::new(State { passage: Passage::Open, under_way: 0 }),
+            state: Mutex::new(State {
+                passage: Passage::Open,
+                under_way: 0,
+            }),
             idle: Notify::new(),
         }
     }
@@ -100,7 +103,7 @@ mod tests {
         let put = gate.begin().expect("the gate is open");
         gate.close();
         assert!(gate.begin().is_none());
-        tokio::join!(gate.idle(Duration::from_secs(60)), async { drop(put) });
+        tokio::join!(gate.idle(Duration::from_mins(1)), async { drop(put) });
         gate.reopen();
         assert!(gate.begin().is_some());
     }

@@ -24,7 +24,9 @@ pub async fn trim(
     organization: &OrganizationUid,
 ) -> Result<(), TrimError> {
     // The head first: a destination that gets its place meanwhile gets it at or after this one.
-    let Some(head) = log.head(organization).await? else { return Ok(()) };
+    let Some(head) = log.head(organization).await? else {
+        return Ok(());
+    };
     let needed = records
         .of_organization(organization)
         .await?

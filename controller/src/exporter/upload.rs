@@ -38,7 +38,9 @@ pub async fn attempt(
     let mut end = AttemptEnd::Refused;
     let mut retry = 0;
     loop {
-        let Some(under_way) = gate.begin() else { return Attempt::Stopped { end } };
+        let Some(under_way) = gate.begin() else {
+            return Attempt::Stopped { end };
+        };
         let outcome = session.put(object.clone()).await;
         drop(under_way);
         let (this_end, issue) = match outcome {

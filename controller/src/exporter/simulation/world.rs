@@ -19,7 +19,8 @@ use tokio::sync::{Notify, broadcast};
 use crate::clock::Clock;
 use crate::destinations::{AsSent, Auth, Destination, StorageError, Wish};
 use crate::event_log::{
-    AppendError, Appended, EventLog, Events, Idempotency, LogEpoch, LogError, LogHead, RecordBatch, Sequence, Usage,
+    AppendError, Appended, EventLog, Events, Idempotency, LogEpoch, LogError, LogHead, RecordBatch, Sequence,
+    Usage,
 };
 use crate::exporter::record::{DeliveryRecord, DeliveryRecords, RecordError, Start};
 use crate::exporter::store::{
@@ -54,7 +55,13 @@ impl Faults {
     }
 
     pub(super) fn draw(rng: &mut StdRng) -> Self {
-        let mut one = || if rng.random_bool(0.4) { rng.random_range(0.0..0.5) } else { 0.0 };
+        let mut one = || {
+            if rng.random_bool(0.4) {
+                rng.random_range(0.0..0.5)
+            } else {
+                0.0
+            }
+        };
         Self {
             credentials_refused: one() / 2.0,
             put_refused: one(),
@@ -138,7 +145,10 @@ impl World {
             auth: Auth::AccessKeys,
             include: None,
             format: Format::Json,
-            batch: Batch { max_events: rng.random_range(1..40), ..Batch::default() },
+            batch: Batch {
+                max_events: rng.random_range(1..40),
+                ..Batch::default()
+            },
         };
         let epoch = LogEpoch::new(ulid::Ulid::from_parts(1, u128::from(seed)));
         let start = Start {
@@ -267,7 +277,9 @@ impl World {
     fn land(&self) {
         let now = self.now();
         let state = &mut *self.state();
-        let (due, late) = std::mem::take(&mut state.late).into_iter().partition(|late: &Late| late.at <= now);
+        let (due, late) = std::mem::take(&mut state.late)
+            .into_iter()
+            .partition(|late: &Late| late.at <= now);
         state.late = late;
         for Late { bucket, object, .. } in due {
             state.store(&bucket, object, Condition::Honoured);
@@ -293,13 +305,20 @@ impl State {
         let bucket = self.buckets.entry(bucket.to_owned()).or_default();
         if let Some(there) = bucket.get(&object.key) {
             if there.body != object.body {
-                self.violations.push(format!("{} was offered with other bytes", object.key));
+                self.violations
+                    .push(format!("{} was offered with other bytes", object.key));
             }
             if condition == Condition::Honoured {
                 return PutOutcome::AlreadyThere;
             }
         }
-        bucket.insert(object.key, Stored { body: object.body, metadata: object.metadata });
+        bucket.insert(
+            object.key,
+            Stored {
+                body: object.body,
+                metadata: object.metadata,
+            },
+        );
         PutOutcome::Stored
     }
 
@@ -309,7 +328,13 @@ impl State {
 }
 
 fn issue(operation: &'static str, reason: Reason) -> Issue {
-    Issue { operation, reason, code: None, message: "simulated".to_owned(), remedy: String::new() }
+    Issue {
+        operation,
+        reason,
+        code: None,
+        message: "simulated".to_owned(),
+        remedy: String::new(),
+    }
 }
 
 #[async_trait]
@@ -349,7 +374,10 @@ impl EventLog for World {
         self.mortal().await;
         let state = self.state();
         if from < state.trimmed_before {
-            return Err(LogError::Damaged { at: from, what: "trimmed".to_owned() });
+            return Err(LogError::Damaged {
+                at: from,
+                what: "trimmed".to_owned(),
+            });
         }
         let mut bytes = 0;
         let mut batches = Vec::new();
@@ -450,7 +478,10 @@ impl ObjectStores for Arc<World> {
         if refused {
             return Err(issue("AssumeRole", Reason::AssumeRoleDenied));
         }
-        Ok(Box::new(SimulatedSession { world: self.clone(), bucket: place.bucket.to_string() }))
+        Ok(Box::new(SimulatedSession {
+            world: self.clone(),
+            bucket: place.bucket.to_string(),
+        }))
     }
 }
 
@@ -464,14 +495,22 @@ impl Session for SimulatedSession {
             let now = world.now();
             let state = &mut *world.state();
             if state.destination.wish == Wish::Paused {
-                state.violations.push(format!("{} was put while paused", object.key));
+                state
+                    .violations
+                    .push(format!("{} was put while paused", object.key));
             }
             let faults = state.faults;
-            let condition =
-                if state.strikes(faults.condition_ignored) { Condition::Ignored } else { Condition::Honoured };
+            let condition = if state.strikes(faults.condition_ignored) {
+                Condition::Ignored
+            } else {
+                Condition::Honoured
+            };
             if state.strikes(faults.put_refused) {
-                let reason =
-                    if state.strikes(0.5) { Reason::WriteDenied } else { Reason::EndpointUnreachable };
+                let reason = if state.strikes(0.5) {
+                    Reason::WriteDenied
+                } else {
+                    Reason::EndpointUnreachable
+                };
                 PutOutcome::Refused(issue("PutObject", reason))
             } else if state.strikes(faults.put_busy) {
                 if state.strikes(0.2) {
@@ -486,7 +525,11 @@ impl Session for SimulatedSession {
             } else if state.strikes(faults.request_late) {
                 let seconds = state.rng.random_range(1..SIGNATURE_VALID_SECONDS);
                 let at = now + SignedDuration::from_secs(seconds);
-                state.late.push(Late { at, bucket: self.bucket.clone(), object });
+                state.late.push(Late {
+                    at,
+                    bucket: self.bucket.clone(),
+                    object,
+                });
                 PutOutcome::Unanswered(issue("PutObject", Reason::EndpointUnreachable))
             } else {
                 state.store(&self.bucket, object, condition)
@@ -505,7 +548,10 @@ impl Session for SimulatedSession {
         if state.strikes(probability) {
             return Listing::Unavailable(issue("ListObjectsV2", Reason::HeadBucketDenied));
         }
-        let there = state.buckets.get(&self.bucket).is_some_and(|bucket| bucket.contains_key(key));
+        let there = state
+            .buckets
+            .get(&self.bucket)
+            .is_some_and(|bucket| bucket.contains_key(key));
         if there { Listing::Present } else { Listing::Absent }
     }
 }
