@@ -412,3 +412,6 @@ fn list(record: &DeliveryRecord, finding: ListFinding, now: Timestamp) -> Action
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;
