@@ -11,7 +11,7 @@ use super::rest_client::{ConnectionOptions, RestClient, RestError};
 
 /// Manages OAuth2 clients: what Terraform, scripts and event producers sign in as.
 ///
-/// A client belongs to one organization and may do what its scopes say. The client that signs in here needs the scope
+/// A client belongs to one organization, or to the operator of all, and may do what its scopes say. The client that signs in here needs the scope
 /// admin; admin-client.json in the data folder has it.
 #[derive(Args, Debug)]
 pub(super) struct ClientOptions {
@@ -25,9 +25,13 @@ enum ClientCommand {
     ///
     /// Example: barndoor-export client add --organization acme --scope exports:read,exports:write
     Add {
-        /// The organization that the client belongs to.
-        #[arg(long, value_name = "ORG")]
-        organization: OrganizationName,
+        /// The only organization that the client may touch.
+        #[arg(long, value_name = "ORG", required_unless_present = "every_organization")]
+        organization: Option<OrganizationName>,
+
+        /// Lets the client touch every organization: for an event gateway, or for operators.
+        #[arg(long, conflicts_with = "organization")]
+        every_organization: bool,
 
         /// What the client may do; repeat it, or separate by commas.
         #[arg(
@@ -104,8 +108,7 @@ pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError
             connection,
         } => {
             let client = RestClient::sign_in(&connection).await?;
-            let scopes: Vec<&str> = scopes.into_iter().map(Scope::name).collect();
-            let body = json!({ "organization_id": organization.as_str(), "scopes": scopes });
+            let body = new_client(organization.as_ref(), &scopes);
             let added = client.call(Method::POST, &["clients"], Some(&body)).await?;
             print_answer(output, &added, || {
                 render_added(&added, client.token_url().as_str())
@@ -130,19 +133,24 @@ pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError
     Ok(Verdict::Well)
 }
 
+fn new_client(organization: Option<&OrganizationName>, scopes: &[Scope]) -> Value {
+    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
+    json!({ "organization": organization.map(OrganizationName::as_str), "scopes": scopes })
+}
+
 fn render_added(added: &Value, token_url: &str) -> String {
     let facts = facts(&[
         ("client_id", text_at(added, "/client_id")),
         ("client_secret", text_at(added, "/client_secret")),
         ("token_url", Some(token_url.to_owned())),
-        ("organization", text_at(added, "/organization_id")),
+        ("organization", Some(organization(added))),
         ("scopes", Some(scopes(added))),
     ]);
     format!("{facts}\nThe secret is shown this once and kept nowhere in clear: store it now.\n")
 }
 
 fn render_list(listed: &Value) -> String {
-    let rows: Vec<[String; 4]> = list_at(listed, "/clients")
+    let rows: Vec<[String; 4]> = list_at(listed, "/items")
         .iter()
         .map(|client| {
             let at = |pointer| text_at(client, pointer).unwrap_or_default();
@@ -152,6 +160,10 @@ fn render_list(listed: &Value) -> String {
         })
         .collect();
     table(["Client", "Organization", "Scopes", "Created"], &rows)
+}
+
+fn organization(client: &Value) -> String {
+    text_at(client, "/organization").unwrap_or_else(|| "(every one)".to_owned())
 }
 
 fn scopes(client: &Value) -> String {
@@ -168,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_new_client_is_shown_with_its_secret_and_a_warning() {
-        let added = json!({ "client_id": "c1", "client_secret": "s", "organization_id": "acme",
+        let added = json!({ "client_id": "c1", "client_secret": "s", "organization": "acme",
             "scopes": ["exports:read", "events:write"] });
         assert_eq!(
             render_added(&added, "http://h/oauth2/token"),
@@ -183,12 +195,29 @@ mod tests {
 
     #[test]
     fn the_list_shows_no_secret_even_if_one_came() {
-        let listed = json!({ "clients": [{ "client_id": "c1", "client_secret": "s3cr3t", "organization_id": null,
+        let listed = json!({ "items": [{ "client_id": "c1", "client_secret": "s3cr3t", "organization": null,
             "scopes": ["admin"], "created_at": "2026-01-02T03:04:05Z" }] });
         let text = anstream::adapter::strip_str(&render_list(&listed)).to_string();
         assert_eq!(
             text,
             "Client  Organization  Scopes  Created\nc1      (every one)   admin   2026-01-02T03:04:05Z\n"
+        );
+    }
+
+    #[test]
+    fn a_client_of_every_organization_is_never_made_by_leaving_something_out() {
+        let add = |flags: &[&str]| {
+            ClientOptions::augment_args(clap::Command::new("client"))
+                .try_get_matches_from(["client", "add", "--scope", "admin"].iter().chain(flags))
+                .is_ok()
+        };
+        assert!(!add(&[]));
+        assert!(add(&["--organization", "acme"]) && add(&["--every-organization"]));
+        assert!(!add(&["--organization", "acme", "--every-organization"]));
+        let acme: OrganizationName = "acme".parse().expect("a name");
+        assert_eq!(
+            new_client(Some(&acme), &[Scope::EventsWrite]),
+            json!({ "organization": "acme", "scopes": ["events:write"] })
         );
     }
 

@@ -57,8 +57,8 @@ fn commands(command: &Command, path: &str, text: &mut String) {
 fn section(command: &Command, path: &str, text: &mut String) {
     // Writing to a String cannot fail.
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
-    let about = about.trim_end_matches('.');
-    let _ = writeln!(text, "\n## `{path}`\n\n{about}.\n");
+    let end = if about.ends_with(['.', '?']) { "" } else { "." };
+    let _ = writeln!(text, "\n## `{path}`\n\n{about}{end}\n");
     for argument in command
         .get_arguments()
         .filter(|argument| !reaches_the_controller(argument))

@@ -17,6 +17,12 @@ const EVENTS: &str = "Events";
 const DESTINATIONS: &str = "Destinations";
 const LOGS: &str = "Logs";
 
+const NEXT: &str = "Example:
+  barndoor-export run --data-dir /var/lib/barndoor --listen 0.0.0.0:8443 \\
+    --tls-cert server.pem --tls-key server.key --public-url https://audit.example.com
+
+Next: `barndoor-export client add --help`, `barndoor-export check --help`.";
+
 /// Runs the controller: REST, ingest, the event log, and the delivery of events to every destination.
 ///
 /// Everything it must remember is in the data folder; back that folder up. Before it is ready it writes
@@ -27,15 +33,8 @@ const LOGS: &str = "Logs";
 /// under a master key: a file in the data folder, made at the first start, or BARNDOOR_MASTER_KEY (32 bytes as
 /// 64 hexadecimal characters or base64). The controller's own AWS identity comes from the usual AWS_… variables,
 /// profile or instance role.
-///
-/// Example:
-///
-///     barndoor-export run --data-dir /var/lib/barndoor --listen 0.0.0.0:8443 \
-///         --tls-cert server.pem --tls-key server.key --public-url https://audit.example.com
-///
-/// Next: `barndoor-export client add --help`, `barndoor-export check --help`, docs/configuration.md.
 #[derive(Args, Clone, Debug)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = NEXT)]
 pub struct RunOptions {
     /// Where to listen for REST and ingest.
     ///

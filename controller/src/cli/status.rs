@@ -50,7 +50,7 @@ fn verdict(status: &Value) -> Verdict {
 }
 
 fn render(destination: &DestinationRef, status: &Value) -> String {
-    let state = text_at(status, "/state").unwrap_or_else(|| "unknown".to_owned());
+    let state = text_at(status, "/state").map_or_else(|| "unknown".to_owned(), |state| words(&state));
     let paused = status.get("paused") == Some(&Value::Bool(true));
     let style = match (verdict(status), paused) {
         (Verdict::NotWell, _) => BAD,
@@ -79,6 +79,18 @@ fn render(destination: &DestinationRef, status: &Value) -> String {
         }
     }
     text
+}
+
+/// A constant such as `StreamingActive` as the badge spells it: `Streaming Active`.
+fn words(constant: &str) -> String {
+    let mut words = String::new();
+    for c in constant.chars() {
+        if c.is_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(c);
+    }
+    words
 }
 
 fn section(style: Style, heading: &str, body: &str) -> String {
@@ -152,7 +164,7 @@ mod tests {
     #[test]
     fn a_streaming_destination_shows_its_counters() {
         let status = json!({
-            "state": "Streaming Active", "paused": false,
+            "state": "StreamingActive", "paused": false,
             "conditions": [
                 { "type": "Ready", "status": "True", "reason": "StreamingActive", "message": "Streaming." },
                 { "type": "ConnectionHealthy", "status": "True", "reason": "Healthy", "message": "" },
@@ -189,7 +201,7 @@ mod tests {
     #[test]
     fn a_delivery_issue_is_shown_with_its_remedy_and_makes_it_unwell() {
         let status = json!({
-            "state": "Connection Unhealthy",
+            "state": "Retrying",
             "conditions": [{ "type": "ConnectionHealthy", "status": "False", "reason": "WriteDenied", "message": "m" }],
             "delivery": { "last_issue": { "at": "2026-01-02T03:05:00Z", "operation": "PutObject", "code": "AccessDenied",
                 "message": "Access Denied", "remedy": "Grant s3:PutObject.", "count": 3 } },
