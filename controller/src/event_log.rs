@@ -66,8 +66,7 @@ impl Events {
     pub fn push(&mut self, event_type: EventType, event: &[u8]) {
         self.bytes.extend_from_slice(event);
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends
-            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 
@@ -107,11 +106,7 @@ impl RecordBatch {
 
     /// The bytes of the event at this index, counted from 0.
     pub fn event(&self, index: usize) -> &[u8] {
-        let start = if index == 0 {
-            0
-        } else {
-            self.ends[index - 1] as usize
-        };
+        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
         &self.bytes[start..self.ends[index] as usize]
     }
 }

@@ -50,9 +50,7 @@ impl Partition {
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [Self::Aws, Self::AwsCn, Self::AwsUsGov]
-            .into_iter()
-            .find(|partition| partition.name() == name)
+        [Self::Aws, Self::AwsCn, Self::AwsUsGov].into_iter().find(|partition| partition.name() == name)
     }
 }
 
@@ -86,25 +84,18 @@ impl FromStr for RoleArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidRoleArn> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let [arn, partition, service, region, account, resource] = parts[..] else {
-            return Err(InvalidRoleArn);
-        };
+        let [arn, partition, service, region, account, resource] = parts[..] else { return Err(InvalidRoleArn) };
         let partition = Partition::parse(partition).ok_or(InvalidRoleArn)?;
         let name_fits = resource.strip_prefix("role/").is_some_and(|name| {
             // IAM: a path of at most 512 characters and a name of at most 64.
             let last = name.rsplit('/').next().unwrap_or_default();
             name.len() <= 576
                 && (1..=64).contains(&last.len())
-                && name
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b))
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&b))
         });
         let account_fits = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
         if arn == "arn" && service == "iam" && region.is_empty() && account_fits && name_fits {
-            Ok(Self {
-                text: text.to_owned(),
-                partition,
-            })
+            Ok(Self { text: text.to_owned(), partition })
         } else {
             Err(InvalidRoleArn)
         }
@@ -166,13 +157,8 @@ mod tests {
 
     #[test]
     fn a_role_arn_has_a_partition_an_account_and_a_role() {
-        let role: RoleArn = "arn:aws-cn:iam::123456789012:role/path/barndoor"
-            .parse()
-            .expect("a role");
-        assert_eq!(
-            (role.partition(), role.account()),
-            (Partition::AwsCn, "123456789012")
-        );
+        let role: RoleArn = "arn:aws-cn:iam::123456789012:role/path/barndoor".parse().expect("a role");
+        assert_eq!((role.partition(), role.account()), (Partition::AwsCn, "123456789012"));
         for bad in [
             "",
             "arn:aws:iam::123456789012:user/x",

@@ -22,12 +22,8 @@ pub enum Category {
 
 impl Category {
     /// The four categories in the order they are shown.
-    pub const ALL: [Self; 4] = [
-        Self::Policy,
-        Self::Identity,
-        Self::AiAgentAndData,
-        Self::PlatformAndActivity,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::Policy, Self::Identity, Self::AiAgentAndData, Self::PlatformAndActivity];
 
     /// The title a person sees.
     pub const fn title(self) -> &'static str {
@@ -41,9 +37,7 @@ impl Category {
 
     /// The category's types in the order they are shown.
     pub fn types(self) -> impl Iterator<Item = EventType> {
-        EventType::ALL
-            .into_iter()
-            .filter(move |event_type| event_type.category() == self)
+        EventType::ALL.into_iter().filter(move |event_type| event_type.category() == self)
     }
 }
 
@@ -118,10 +112,7 @@ impl fmt::Display for EventType {
 
 /// A name that is not one of the 16.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown event type \"{written}\"; did you mean {nearest}? The types are: {}",
-    all_names()
-)]
+#[error("unknown event type \"{written}\"; did you mean {nearest}? The types are: {}", all_names())]
 pub struct UnknownEventType {
     /// What was written, cut at 64 characters.
     pub written: String,
@@ -137,13 +128,9 @@ impl FromStr for EventType {
     type Err = UnknownEventType;
 
     fn from_str(written: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|event_type| event_type.name() == written)
-            .ok_or_else(|| UnknownEventType {
-                written: written.chars().take(64).collect(),
-                nearest: Self::nearest(written),
-            })
+        Self::ALL.into_iter().find(|event_type| event_type.name() == written).ok_or_else(|| {
+            UnknownEventType { written: written.chars().take(64).collect(), nearest: Self::nearest(written) }
+        })
     }
 }
 
@@ -158,11 +145,7 @@ impl EventTypeSet {
 
     /// The set of these types.
     pub fn of(types: impl IntoIterator<Item = EventType>) -> Self {
-        Self(
-            types
-                .into_iter()
-                .fold(0, |bits, event_type| bits | 1 << event_type as u16),
-        )
+        Self(types.into_iter().fold(0, |bits, event_type| bits | 1 << event_type as u16))
     }
 
     /// A destination's filter: absent or empty means every type.
@@ -199,10 +182,8 @@ mod tests {
 
     #[test]
     fn there_are_sixteen_types_in_four_categories() {
-        let by_category: Vec<usize> = Category::ALL
-            .iter()
-            .map(|category| category.types().count())
-            .collect();
+        let by_category: Vec<usize> =
+            Category::ALL.iter().map(|category| category.types().count()).collect();
         assert_eq!(by_category, [2, 5, 3, 6]);
     }
 
@@ -220,12 +201,7 @@ mod tests {
         let refusal = "authentification".parse::<EventType>().expect_err("not a type");
         assert_eq!(refusal.nearest, EventType::Authentication);
         let message = refusal.to_string();
-        assert!(
-            EventType::ALL
-                .iter()
-                .all(|event_type| message.contains(event_type.name())),
-            "{message}"
-        );
+        assert!(EventType::ALL.iter().all(|event_type| message.contains(event_type.name())), "{message}");
     }
 
     #[test]

@@ -45,11 +45,7 @@ macro_rules! name {
             type Err = InvalidName;
 
             fn from_str(text: &str) -> Result<Self, InvalidName> {
-                if is_name(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(InvalidName { field: $field })
-                }
+                if is_name(text) { Ok(Self(text.to_owned())) } else { Err(InvalidName { field: $field }) }
             }
         }
 
@@ -75,16 +71,8 @@ macro_rules! name {
     };
 }
 
-name!(
-    OrganizationName,
-    "organization_id",
-    "A tenant's name: a namespace in Kubernetes."
-);
-name!(
-    DestinationName,
-    "name",
-    "A destination's name inside its organization; `{type}` in REST paths."
-);
+name!(OrganizationName, "organization_id", "A tenant's name: a namespace in Kubernetes.");
+name!(DestinationName, "name", "A destination's name inside its organization; `{type}` in REST paths.");
 
 macro_rules! uid {
     ($type:ident, $doc:literal) => {
@@ -117,10 +105,7 @@ uid!(
     OrganizationUid,
     "What everything durable of a tenant is keyed by, so that a re-used name is another tenant. In embedded mode the name itself."
 );
-uid!(
-    DestinationUid,
-    "A destination's identity for life: a Kubernetes UID, or a ULID."
-);
+uid!(DestinationUid, "A destination's identity for life: a Kubernetes UID, or a ULID.");
 
 impl From<&OrganizationName> for OrganizationUid {
     fn from(name: &OrganizationName) -> Self {
@@ -134,21 +119,12 @@ mod tests {
 
     #[test]
     fn a_name_is_a_dns_label() {
-        for good in [
-            "a",
-            "acme",
-            "acme-2",
-            "0a",
-            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
-        ] {
+        for good in ["a", "acme", "acme-2", "0a", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"] {
             assert!(good.parse::<OrganizationName>().is_ok(), "{good}");
         }
         for bad in ["", "-a", "a-", "Acme", "a_b", "a.b", "a/b", "é", &"a".repeat(64)] {
             let refusal = bad.parse::<OrganizationName>().expect_err(bad);
-            assert!(
-                refusal.to_string().starts_with("organization_id must be"),
-                "{refusal}"
-            );
+            assert!(refusal.to_string().starts_with("organization_id must be"), "{refusal}");
         }
     }
 }

@@ -24,10 +24,7 @@ pub struct InvalidPlace {
 }
 
 fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidPlace {
-    InvalidPlace {
-        field,
-        problem: problem.into(),
-    }
+    InvalidPlace { field, problem: problem.into() }
 }
 
 /// `http` or `https`.
@@ -68,37 +65,20 @@ impl Endpoint {
             return Err(invalid(field, format!("is required: {hint}")));
         }
         if text.len() > ENDPOINT_MAX {
-            return Err(invalid(
-                field,
-                format!("is longer than {ENDPOINT_MAX} characters: {hint}"),
-            ));
+            return Err(invalid(field, format!("is longer than {ENDPOINT_MAX} characters: {hint}")));
         }
-        if text
-            .chars()
-            .any(|c| c.is_whitespace() || c.is_control() || c == '\\')
-        {
-            return Err(invalid(
-                field,
-                format!("may not contain spaces or control characters: {hint}"),
-            ));
+        if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(invalid(field, format!("may not contain spaces or control characters: {hint}")));
         }
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Scheme::Https, rest),
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Scheme::Http, rest),
-            Some(_) => {
-                return Err(invalid(
-                    field,
-                    format!("must begin with https:// or http://: {hint}"),
-                ));
-            }
+            Some(_) => return Err(invalid(field, format!("must begin with https:// or http://: {hint}"))),
             None => (default_scheme, text),
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains('@') {
-            return Err(invalid(
-                field,
-                format!("may not contain a user name or password: {hint}"),
-            ));
+            return Err(invalid(field, format!("may not contain a user name or password: {hint}")));
         }
         if authority.contains(['/', '?', '#']) {
             return Err(invalid(
@@ -214,14 +194,8 @@ macro_rules! text_newtype {
     };
 }
 
-text_newtype!(
-    BucketName,
-    "A bucket's name under S3's naming rules: 3 to 63 characters."
-);
-text_newtype!(
-    Region,
-    "A region such as `us-east-1` or `auto`; empty when the store has none."
-);
+text_newtype!(BucketName, "A bucket's name under S3's naming rules: 3 to 63 characters.");
+text_newtype!(Region, "A region such as `us-east-1` or `auto`; empty when the store has none.");
 text_newtype!(
     PathPrefix,
     "The effective prefix of every key: empty, or ending with `/`; what was declared is kept elsewhere."
@@ -235,17 +209,12 @@ impl FromStr for BucketName {
         let edge = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         let bytes = text.as_bytes();
         if text.is_empty() {
-            return Err(invalid(
-                field,
-                "is required: the bucket's name, such as acme-audit",
-            ));
+            return Err(invalid(field, "is required: the bucket's name, such as acme-audit"));
         }
         let fits = (3..=63).contains(&bytes.len())
             && edge(bytes.first())
             && edge(bytes.last())
-            && bytes
-                .iter()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(b))
+            && bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(b))
             && !text.contains("..")
             && text.parse::<std::net::Ipv4Addr>().is_err();
         if fits {
@@ -263,18 +232,13 @@ impl FromStr for Region {
 
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         let fits = text.len() <= 64
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
             && !text.starts_with('-')
             && !text.ends_with('-');
         if fits {
             return Ok(Self(text.to_owned()));
         }
-        Err(invalid(
-            "region",
-            "must be a region's code such as us-east-1, or auto for Google Cloud Storage",
-        ))
+        Err(invalid("region", "must be a region's code such as us-east-1, or auto for Google Cloud Storage"))
     }
 }
 
@@ -292,16 +256,10 @@ impl FromStr for PathPrefix {
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         let field = "path_prefix";
         if text.len() > PATH_PREFIX_MAX {
-            return Err(invalid(
-                field,
-                format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one"),
-            ));
+            return Err(invalid(field, format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one")));
         }
         if text.starts_with('/') {
-            return Err(invalid(
-                field,
-                "may not begin with \"/\": write it like audit-events/",
-            ));
+            return Err(invalid(field, "may not begin with \"/\": write it like audit-events/"));
         }
         let safe = |c: char| c.is_ascii_alphanumeric() || "-_.=/!*'(),+@:".contains(c);
         if let Some(c) = text.chars().find(|&c| !safe(c)) {
@@ -311,18 +269,10 @@ impl FromStr for PathPrefix {
             ));
         }
         let segments = text.strip_suffix('/').unwrap_or(text);
-        if !text.is_empty()
-            && segments
-                .split('/')
-                .any(|segment| matches!(segment, "" | "." | ".."))
-        {
+        if !text.is_empty() && segments.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(invalid(field, "may not contain empty, \".\" or \"..\" segments"));
         }
-        Ok(Self(if text.is_empty() || text.ends_with('/') {
-            text.to_owned()
-        } else {
-            format!("{text}/")
-        }))
+        Ok(Self(if text.is_empty() || text.ends_with('/') { text.to_owned() } else { format!("{text}/") }))
     }
 }
 
@@ -334,17 +284,7 @@ impl Default for PathPrefix {
 
 /// How the bucket is written into the address, as declared.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-    utoipa::ToSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
 )]
 pub enum Addressing {
     /// Virtual for AWS hosts unless the bucket's name has a dot, else path.
@@ -392,37 +332,16 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_a_scheme_a_host_and_a_port() {
-        assert_eq!(
-            endpoint("https://s3.us-east-1.amazonaws.com").as_deref(),
-            Ok("https://s3.us-east-1.amazonaws.com")
-        );
-        assert_eq!(
-            endpoint("minio.example:9000").as_deref(),
-            Ok("https://minio.example:9000")
-        );
-        assert_eq!(
-            endpoint("http://127.0.0.1:9000/").as_deref(),
-            Ok("http://127.0.0.1:9000")
-        );
+        assert_eq!(endpoint("https://s3.us-east-1.amazonaws.com").as_deref(), Ok("https://s3.us-east-1.amazonaws.com"));
+        assert_eq!(endpoint("minio.example:9000").as_deref(), Ok("https://minio.example:9000"));
+        assert_eq!(endpoint("http://127.0.0.1:9000/").as_deref(), Ok("http://127.0.0.1:9000"));
         assert_eq!(endpoint("http://[::1]:9000").as_deref(), Ok("http://[::1]:9000"));
-        assert_eq!(
-            Endpoint::parse("h:80", Scheme::Http).map(|e| e.port_or_default()),
-            Ok(80)
-        );
+        assert_eq!(Endpoint::parse("h:80", Scheme::Http).map(|e| e.port_or_default()), Ok(80));
     }
 
     #[test]
     fn an_endpoint_with_anything_else_is_refused_by_name() {
-        for bad in [
-            "",
-            "ftp://h",
-            "https://u:p@h",
-            "https://h/bucket",
-            "https://h?x",
-            "https://",
-            "h h",
-            "https://h:99999",
-        ] {
+        for bad in ["", "ftp://h", "https://u:p@h", "https://h/bucket", "https://h?x", "https://", "h h", "https://h:99999"] {
             let refusal = endpoint(bad).expect_err(bad);
             assert!(refusal.to_string().starts_with("endpoint "), "{refusal}");
         }
@@ -430,10 +349,7 @@ mod tests {
 
     #[test]
     fn a_prefix_gets_its_final_slash_and_stays_inside_the_bucket() {
-        assert_eq!(
-            "a/b".parse::<PathPrefix>().map(String::from).as_deref(),
-            Ok("a/b/")
-        );
+        assert_eq!("a/b".parse::<PathPrefix>().map(String::from).as_deref(), Ok("a/b/"));
         assert_eq!("".parse::<PathPrefix>().map(String::from).as_deref(), Ok(""));
         for bad in ["/a", "a//b", "a/../b", "..", "a b", "a\n", "ü", &"a".repeat(201)] {
             assert!(bad.parse::<PathPrefix>().is_err(), "{bad:?}");
@@ -443,16 +359,7 @@ mod tests {
     #[test]
     fn buckets_and_regions_follow_the_stores_rules() {
         assert!("acme-audit.logs".parse::<BucketName>().is_ok());
-        for bad in [
-            "",
-            "ab",
-            "Acme",
-            "s3://acme",
-            "a..b",
-            "192.168.0.1",
-            "acme_audit",
-            "arn:aws:s3:::acme",
-        ] {
+        for bad in ["", "ab", "Acme", "s3://acme", "a..b", "192.168.0.1", "acme_audit", "arn:aws:s3:::acme"] {
             assert!(bad.parse::<BucketName>().is_err(), "{bad}");
         }
         assert!("".parse::<Region>().is_ok() && "auto".parse::<Region>().is_ok());

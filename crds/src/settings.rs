@@ -27,11 +27,7 @@ impl Format {
 
     /// The format of a destination that said nothing: the one name that clients default to means Datadog's.
     pub fn default_for(name: &crate::name::DestinationName) -> Self {
-        if name.as_str() == Self::DatadogJson.name() {
-            Self::DatadogJson
-        } else {
-            Self::Json
-        }
+        if name.as_str() == Self::DatadogJson.name() { Self::DatadogJson } else { Self::Json }
     }
 }
 
@@ -49,33 +45,15 @@ pub struct Bounds {
 }
 
 /// Events an object may hold.
-pub const MAX_EVENTS: Bounds = Bounds {
-    field: "batch_size",
-    default: 50_000,
-    min: 1,
-    max: 1_000_000,
-};
+pub const MAX_EVENTS: Bounds = Bounds { field: "batch_size", default: 50_000, min: 1, max: 1_000_000 };
 /// Seconds after a batch's first event when it is cut at the latest.
-pub const MAX_DELAY_SECONDS: Bounds = Bounds {
-    field: "flush_interval_seconds",
-    default: 30,
-    min: 1,
-    max: 3_600,
-};
+pub const MAX_DELAY_SECONDS: Bounds =
+    Bounds { field: "flush_interval_seconds", default: 30, min: 1, max: 3_600 };
 /// Bytes as uploaded after which an object is closed.
-pub const MAX_BYTES: Bounds = Bounds {
-    field: "max_bytes",
-    default: 8 * 1024 * 1024,
-    min: 64 * 1024,
-    max: 64 * 1024 * 1024,
-};
+pub const MAX_BYTES: Bounds =
+    Bounds { field: "max_bytes", default: 8 * 1024 * 1024, min: 64 * 1024, max: 64 * 1024 * 1024 };
 /// Quick retries inside one attempt.
-pub const MAX_RETRIES: Bounds = Bounds {
-    field: "max_retries",
-    default: 3,
-    min: 1,
-    max: 10,
-};
+pub const MAX_RETRIES: Bounds = Bounds { field: "max_retries", default: 3, min: 1, max: 10 };
 
 /// A number outside its bounds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -147,12 +125,7 @@ mod tests {
         assert_eq!(MAX_EVENTS.parse(100), Ok(100));
         for bad in [-1, 1_000_001, i64::MAX] {
             let refusal = MAX_EVENTS.parse(bad).expect_err("out of bounds");
-            assert!(
-                refusal
-                    .to_string()
-                    .starts_with("batch_size must be between 1 and 1000000"),
-                "{refusal}"
-            );
+            assert!(refusal.to_string().starts_with("batch_size must be between 1 and 1000000"), "{refusal}");
         }
     }
 }

@@ -101,8 +101,10 @@ impl Scope {
 
 pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError> {
     match options.command {
+        // Without an organization the flag for every one was given: clap asks for one of the two.
         ClientCommand::Add {
             organization,
+            every_organization: _,
             scopes,
             output,
             connection,
