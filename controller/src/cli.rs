@@ -26,6 +26,8 @@ mod signals;
 pub mod size;
 mod status;
 mod tls_files;
+#[cfg(test)]
+mod troubleshooting_page;
 
 /// Carries audit events of many organizations into the S3 buckets that they own: exactly once, in order.
 ///
