@@ -4,7 +4,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-unit lint generate tools
+.PHONY: help build demo test test-unit lint generate tools
 MAKEFLAGS += --no-print-directory
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/barndoor-export/target
@@ -42,6 +42,11 @@ endef
 
 help: ## Lists the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
+
+build: ## Builds barndoor-export and says where it is
+	@$(call need,cargo cc)
+	cargo build --workspace --bin barndoor-export
+	printf 'Built %s\n' "$(BIN)/barndoor-export"
 
 demo: ## Shows the product on this machine, no account needed; KEEP=1 leaves it running
 	@$(call need,cargo cc)
