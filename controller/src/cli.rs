@@ -44,12 +44,22 @@ const EXIT_CODES: &str = "Exit codes: 0 all is well; 1 it is not (unhealthy, ref
 
 Begin with: barndoor-export run --help";
 
+/// The committed file, which a test of its crate keeps in step with the types.
+const CRDS: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../crds/yaml/exportdestinations.export.barndoor.ai.yaml"
+));
+
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(Box<run_options::RunOptions>),
     Client(client::ClientOptions),
     Check(check::CheckOptions),
     Status(status::StatusOptions),
+    /// Prints the CustomResourceDefinition of ExportDestination, as YAML.
+    ///
+    /// It says in a schema what a destination may be; `run` itself does not need it.
+    Crds,
     /// Prints a completion script for your shell.
     ///
     /// Example: barndoor-export completions bash > ~/.local/share/bash-completion/completions/barndoor-export
@@ -86,6 +96,10 @@ impl Cli {
             Command::Client(options) => client::execute(options).await.map_err(|error| error.to_string()),
             Command::Check(options) => check::execute(options).await.map_err(|error| error.to_string()),
             Command::Status(options) => status::execute(options).await.map_err(|error| error.to_string()),
+            Command::Crds => {
+                anstream::print!("{CRDS}");
+                Ok(Verdict::Well)
+            }
             Command::Completions { shell } => {
                 clap_complete::generate(
                     shell,

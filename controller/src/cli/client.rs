@@ -1,13 +1,15 @@
 //! `client add|list|remove`: the OAuth2 clients of organizations.
 
 use barndoor_crds::name::OrganizationName;
-use clap::{Args, Subcommand, ValueEnum};
+use barndoor_crds::rest::{NewClient, Scope};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::Verdict;
 use super::output::{OutputFormat, facts, list_at, print_answer, table, text_at};
-use super::rest_client::{ConnectionOptions, RestClient, RestError};
+use super::rest_client::{ConnectionOptions, NO_BODY, RestClient, RestError};
 
 /// Manages OAuth2 clients: what Terraform, scripts and event producers sign in as.
 ///
@@ -34,10 +36,7 @@ enum ClientCommand {
         every_organization: bool,
 
         /// What the client may do; repeat it, or separate by commas.
-        #[arg(
-            long = "scope",
-            value_enum,
-            value_name = "SCOPE",
+        #[arg(long = "scope", value_name = "SCOPE", value_parser = scope_parser(),
             value_delimiter = ',',
             required = true
         )]
@@ -71,32 +70,8 @@ enum ClientCommand {
     },
 }
 
-/// What a client may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Scope {
-    /// See destinations and their status.
-    #[value(name = "exports:read")]
-    ExportsRead,
-    /// Change, start, pause and remove destinations.
-    #[value(name = "exports:write")]
-    ExportsWrite,
-    /// Send events.
-    #[value(name = "events:write")]
-    EventsWrite,
-    /// Everything, clients included.
-    #[value(name = "admin")]
-    Admin,
-}
-
-impl Scope {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::ExportsRead => "exports:read",
-            Self::ExportsWrite => "exports:write",
-            Self::EventsWrite => "events:write",
-            Self::Admin => "admin",
-        }
-    }
+fn scope_parser() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::name)).try_map(|name| name.parse::<Scope>())
 }
 
 pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError> {
@@ -110,7 +85,10 @@ pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError
             connection,
         } => {
             let client = RestClient::sign_in(&connection).await?;
-            let body = new_client(organization.as_ref(), &scopes);
+            let body = NewClient {
+                organization: organization.map(String::from),
+                scopes,
+            };
             let added = client.call(Method::POST, &["clients"], Some(&body)).await?;
             print_answer(output, &added, || {
                 render_added(&added, client.token_url().as_str())
@@ -118,7 +96,7 @@ pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError
         }
         ClientCommand::List { output, connection } => {
             let client = RestClient::sign_in(&connection).await?;
-            let listed = client.call(Method::GET, &["clients"], None).await?;
+            let listed = client.call(Method::GET, &["clients"], NO_BODY).await?;
             print_answer(output, &listed, || render_list(&listed));
         }
         ClientCommand::Remove {
@@ -127,17 +105,12 @@ pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError
         } => {
             let client = RestClient::sign_in(&connection).await?;
             client
-                .call(Method::DELETE, &["clients", &client_id], None)
+                .call(Method::DELETE, &["clients", &client_id], NO_BODY)
                 .await?;
             anstream::println!("{client_id} is removed: it gets no more tokens.");
         }
     }
     Ok(Verdict::Well)
-}
-
-fn new_client(organization: Option<&OrganizationName>, scopes: &[Scope]) -> Value {
-    let scopes: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
-    json!({ "organization": organization.map(OrganizationName::as_str), "scopes": scopes })
 }
 
 fn render_added(added: &Value, token_url: &str) -> String {
@@ -178,6 +151,8 @@ fn scopes(client: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -216,23 +191,5 @@ mod tests {
         assert!(!add(&[]));
         assert!(add(&["--organization", "acme"]) && add(&["--every-organization"]));
         assert!(!add(&["--organization", "acme", "--every-organization"]));
-        let acme: OrganizationName = "acme".parse().expect("a name");
-        assert_eq!(
-            new_client(Some(&acme), &[Scope::EventsWrite]),
-            json!({ "organization": "acme", "scopes": ["events:write"] })
-        );
-    }
-
-    #[test]
-    fn scopes_are_spelled_as_rest_spells_them() {
-        for scope in Scope::value_variants() {
-            assert_eq!(
-                scope
-                    .to_possible_value()
-                    .map(|value| value.get_name().to_owned())
-                    .as_deref(),
-                Some(scope.name())
-            );
-        }
     }
 }

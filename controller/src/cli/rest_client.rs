@@ -7,18 +7,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use barndoor_crds::rest::{AdminClientFile, PREFIX, Secret};
 use clap::Args;
 use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, redirect};
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::Serialize;
 use serde_json::Value;
 use url::{Host, Url};
 
 use super::output::text_at;
 use super::tls_files::{self, TlsFileError};
 
-/// What every REST path begins with.
-const PREFIX: [&str; 4] = ["api", "system-management", "public", "v1"];
 /// Flags that every command but `run` has, under this heading.
 pub(super) const CONNECTION_HEADING: &str = "Connection";
 const TOKEN_PATH: &str = "/oauth2/token";
@@ -28,6 +26,9 @@ const CONNECT_TIMEOUT_SECONDS: u64 = 5;
 const CALL_TIMEOUT_SECONDS: u64 = 30;
 /// The longest answer that is read, in bytes.
 const ANSWER_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// For calls that send nothing.
+pub(super) const NO_BODY: Option<&Value> = None;
 
 /// How the running controller is reached.
 #[derive(Args, Clone, Debug)]
@@ -119,19 +120,11 @@ pub(super) enum RestError {
     },
 }
 
-/// The client file. No `Debug`: it holds a secret.
-#[derive(Deserialize)]
+/// The client file, parsed.
 struct ClientFile {
     client_id: String,
-    client_secret: String,
-    #[serde(deserialize_with = "absolute_url")]
+    client_secret: Secret,
     token_url: Url,
-}
-
-fn absolute_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(D::Error::custom)
 }
 
 /// A signed-in client.
@@ -154,7 +147,7 @@ impl RestClient {
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", &file.client_id),
-            ("client_secret", &file.client_secret),
+            ("client_secret", file.client_secret.expose()),
         ];
         let (status, answer) = send(http.post(file.token_url.clone()).form(&form), &file.token_url).await?;
         let origin = file.token_url.origin().ascii_serialization();
@@ -192,7 +185,7 @@ impl RestClient {
         &self,
         method: Method,
         path: &[&str],
-        body: Option<&Value>,
+        body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Value, RestError> {
         let url = url_of(&self.base, path);
         let request = self.http.request(method, url.clone()).bearer_auth(&self.token);
@@ -216,8 +209,20 @@ fn read_client_file(options: &ConnectionOptions) -> Result<ClientFile, RestError
         path: path.clone(),
         source,
     })?;
-    // serde's message could repeat the secret.
-    serde_json::from_slice(&text).map_err(|_| RestError::NotAClientFile(path.clone()))
+    // Why is not shown: serde's message could repeat the secret.
+    let not_one = || RestError::NotAClientFile(path.clone());
+    let file: AdminClientFile = serde_json::from_slice(&text).map_err(|_| not_one())?;
+    let AdminClientFile {
+        client_id,
+        client_secret,
+        token_url,
+    } = file;
+    let token_url = token_url.parse().map_err(|_| not_one())?;
+    Ok(ClientFile {
+        client_id,
+        client_secret,
+        token_url,
+    })
 }
 
 /// The controller whose token URL this is.
@@ -232,7 +237,10 @@ fn url_of(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
     // Only URLs such as mailto: have no segments, and no request could be sent there: it stays as it is and fails then.
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments.pop_if_empty().extend(PREFIX).extend(path);
+        segments
+            .pop_if_empty()
+            .extend(PREFIX.split('/').skip(1))
+            .extend(path);
     }
     url
 }
@@ -325,81 +333,4 @@ fn innermost(error: &dyn Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn url(text: &str) -> Url {
-        text.parse().expect("a URL")
-    }
-
-    #[test]
-    fn the_controllers_address_is_where_its_tokens_come_from() {
-        assert_eq!(
-            base_of(&url("http://127.0.0.1:8080/oauth2/token")).as_str(),
-            "http://127.0.0.1:8080/"
-        );
-        assert_eq!(
-            base_of(&url("https://x.example/audit/oauth2/token")).as_str(),
-            "https://x.example/audit"
-        );
-    }
-
-    #[test]
-    fn paths_go_below_the_prefix_and_names_cannot_leave_it() {
-        let path = ["clients", "../x?y"];
-        let expected = "https://h/audit/api/system-management/public/v1/clients/..%2Fx%3Fy";
-        assert_eq!(url_of(&url("https://h/audit/"), &path).as_str(), expected);
-        assert_eq!(url_of(&url("https://h/audit"), &path).as_str(), expected);
-    }
-
-    #[test]
-    fn a_problem_is_shown_as_its_sentence_and_reason() {
-        let problem = json!({ "status": 422, "reason": "BucketNotFound", "detail": "d", "message": "No bucket. Create it." });
-        let error = refusal(&url("http://h"), StatusCode::UNPROCESSABLE_ENTITY, Some(&problem));
-        assert_eq!(error.to_string(), "No bucket. Create it. (422 BucketNotFound)");
-        let other = refusal(&url("http://h"), StatusCode::BAD_GATEWAY, None).to_string();
-        assert!(other.starts_with("http://h answered 502"), "{other}");
-    }
-
-    #[tokio::test]
-    async fn a_controller_that_is_not_there_is_named_with_what_to_do() {
-        // Only a second installation fails.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let folder = tempfile::tempdir().expect("a folder");
-        let client_file = folder.path().join("admin-client.json");
-        let options = ConnectionOptions {
-            endpoint: None,
-            client_file: client_file.clone(),
-            ca_certificate: None,
-        };
-        let missing = RestClient::sign_in(&options)
-            .await
-            .err()
-            .expect("no file")
-            .to_string();
-        assert!(missing.contains("--client-file"), "{missing}");
-
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|l| l.local_addr())
-            .expect("a port")
-            .port();
-        let file = json!({ "client_id": "c", "client_secret": "s3cr3t",
-            "token_url": format!("http://127.0.0.1:{port}/oauth2/token") });
-        std::fs::write(&client_file, file.to_string()).expect("written");
-        let unreachable = RestClient::sign_in(&options)
-            .await
-            .err()
-            .expect("nobody there")
-            .to_string();
-        assert!(
-            unreachable.contains(&format!("http://127.0.0.1:{port}")),
-            "{unreachable}"
-        );
-        assert!(
-            unreachable.contains("--endpoint") && !unreachable.contains("s3cr3t"),
-            "{unreachable}"
-        );
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use super::destination_ref::DestinationRef;
 use super::output::{
     BAD, GOOD, HEADING, OutputFormat, WARNING, facts, list_at, print_answer, styled, table, text_at,
 };
-use super::rest_client::{ConnectionOptions, RestClient, RestError};
+use super::rest_client::{ConnectionOptions, NO_BODY, RestClient, RestError};
 
 /// Shows a destination: its conditions, counters, last object, last delivery issue, and what its role must trust.
 ///
@@ -36,7 +36,7 @@ pub(super) async fn execute(options: StatusOptions) -> Result<Verdict, RestError
     let DestinationRef { organization, name } = &options.destination;
     let client = RestClient::sign_in(&options.connection).await?;
     let path = ["exports", organization.as_str(), name.as_str(), "status"];
-    let status = client.call(Method::GET, &path, None).await?;
+    let status = client.call(Method::GET, &path, NO_BODY).await?;
     print_answer(options.output, &status, || render(&options.destination, &status));
     Ok(verdict(&status))
 }

@@ -7,6 +7,9 @@ const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tr
 #[test]
 fn every_reason_has_a_row_in_the_troubleshooting_page() {
     for reason in Reason::ALL {
-        assert!(PAGE.contains(&format!("\n| `{reason}` |")), "docs/troubleshooting.md has no row for {reason}");
+        assert!(
+            PAGE.contains(&format!("\n| `{reason}` |")),
+            "docs/troubleshooting.md has no row for {reason}"
+        );
     }
 }
