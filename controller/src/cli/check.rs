@@ -9,7 +9,9 @@ use serde_json::Value;
 
 use super::Verdict;
 use super::destination_ref::DestinationRef;
-use super::output::{BAD, GOOD, OutputFormat, WARNING, list_at, print_answer, styled, text_at};
+use super::output::{
+    BAD, GOOD, OutputFormat, WARNING, list_at, print_answer, print_progress, styled, text_at,
+};
 use super::rest_client::{ConnectionOptions, NO_BODY, RestClient, RestError};
 
 /// Checks a destination now: may its role be assumed, is the bucket there, may objects be written?
@@ -36,6 +38,7 @@ pub(super) async fn execute(options: CheckOptions) -> Result<Verdict, RestError>
     let DestinationRef { organization, name } = &options.destination;
     let client = RestClient::sign_in(&options.connection).await?;
     let path = ["exports", organization.as_str(), name.as_str(), "check"];
+    print_progress(&format!("Checking {}: at most 20 seconds", options.destination));
     let report = client.call(Method::POST, &path, NO_BODY).await?;
     print_answer(options.output, &report, || render(&options.destination, &report));
     Ok(verdict(&report))

@@ -3,7 +3,7 @@
 use barndoor_crds::name::OrganizationName;
 use barndoor_crds::rest::{NewClient, Scope};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use reqwest::Method;
 use serde_json::Value;
 
@@ -26,13 +26,14 @@ enum ClientCommand {
     /// Makes a client and shows its secret, this once.
     ///
     /// Example: barndoor-export client add --organization acme --scope exports:read,exports:write
+    #[command(group = ArgGroup::new("reach").args(["organization", "every_organization"]).required(true))]
     Add {
         /// The only organization that the client may touch.
-        #[arg(long, value_name = "ORG", required_unless_present = "every_organization")]
+        #[arg(long, value_name = "ORG")]
         organization: Option<OrganizationName>,
 
         /// Lets the client touch every organization: for an event gateway, or for operators.
-        #[arg(long, conflicts_with = "organization")]
+        #[arg(long)]
         every_organization: bool,
 
         /// What the client may do; repeat it, or separate by commas.

@@ -1,6 +1,7 @@
 //! What people see: tables, marks, colours on a terminal only; nothing that a server sent can move the cursor.
 
 use std::fmt::Write;
+use std::io::IsTerminal;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -30,6 +31,13 @@ pub(super) fn print_answer(format: OutputFormat, answer: &Value, human: impl FnO
         OutputFormat::Human => anstream::print!("{}", human()),
         // Alternate Display is serde_json's indented form.
         OutputFormat::Json => anstream::println!("{answer:#}"),
+    }
+}
+
+/// Says what is being waited for, to a person who is looking.
+pub(super) fn print_progress(words: &str) {
+    if std::io::stderr().is_terminal() {
+        anstream::eprintln!("{words}");
     }
 }
 
