@@ -1,5 +1,5 @@
 # `make help` lists the targets. Everything is built in the dev profile and as one workspace, so that the dependencies
-# are compiled once for all of them.
+# are compiled once for all of them; a build of single packages would ask for other features of them.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
@@ -60,7 +60,7 @@ test: ## Runs everything: format, lints, unit, simulation, end to end against re
 	set -a; . "$(SERVERS_ENV)"; set +a
 	step "Format" cargo fmt --all --check
 	step "Lints" cargo clippy --workspace --all-targets --locked -- -D warnings
-	step "Build" cargo build --workspace --bins --locked
+	step "Build" cargo build --workspace --all-targets --locked
 	export BARNDOOR_EXPORT_BIN="$(BIN)/barndoor-export"
 	step "Unit, simulation and end to end" cargo test --workspace --locked
 	printf '\nAll tests passed in %d s.\n' "$$SECONDS"
