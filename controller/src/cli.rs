@@ -89,10 +89,9 @@ impl Cli {
     /// Does what was asked; errors are printed, with their remedy.
     pub async fn execute(self) -> ExitCode {
         let verdict = match self.command {
-            Command::Run(options) => run::run(*options)
-                .await
-                .map(|()| Verdict::Well)
-                .map_err(|error| error.to_string()),
+            Command::Run(options) => {
+                run::run(*options).await.map(|()| Verdict::Well).map_err(|error| error.to_string())
+            }
             Command::Client(options) => client::execute(options).await.map_err(|error| error.to_string()),
             Command::Check(options) => check::execute(options).await.map_err(|error| error.to_string()),
             Command::Status(options) => status::execute(options).await.map_err(|error| error.to_string()),
@@ -133,12 +132,7 @@ mod tests {
         fn look(command: &clap::Command) {
             assert!(command.get_about().is_some(), "{}", command.get_name());
             for argument in command.get_arguments() {
-                assert!(
-                    argument.get_help().is_some(),
-                    "{} {}",
-                    command.get_name(),
-                    argument.get_id()
-                );
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
             command.get_subcommands().for_each(look);
         }

@@ -68,8 +68,7 @@ impl Events {
         self.bytes.extend_from_slice(event);
         self.bytes.push(b'\n');
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends
-            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 
@@ -115,16 +114,8 @@ impl RecordBatch {
 
     /// The lines of the events at these indexes, line feeds included.
     pub fn lines(&self, indexes: Range<usize>) -> &[u8] {
-        let start = if indexes.start == 0 {
-            0
-        } else {
-            self.ends[indexes.start - 1] as usize
-        };
-        let end = if indexes.end == 0 {
-            0
-        } else {
-            self.ends[indexes.end - 1] as usize
-        };
+        let start = if indexes.start == 0 { 0 } else { self.ends[indexes.start - 1] as usize };
+        let end = if indexes.end == 0 { 0 } else { self.ends[indexes.end - 1] as usize };
         &self.bytes[start..end]
     }
 }

@@ -132,13 +132,7 @@ impl S3Spec {
     /// # Errors
     /// Names the field, in REST's spelling, and what to write instead.
     pub fn place(&self) -> Result<Place, InvalidPlace> {
-        let Self {
-            endpoint,
-            bucket,
-            region,
-            path_prefix,
-            addressing,
-        } = self;
+        let Self { endpoint, bucket, region, path_prefix, addressing } = self;
         Ok(Place {
             endpoint: Endpoint::parse(endpoint, Scheme::Https)?,
             region: region.parse()?,
@@ -229,12 +223,7 @@ impl Default for BatchSpec {
 
 impl From<Batch> for BatchSpec {
     fn from(batch: Batch) -> Self {
-        let Batch {
-            max_events,
-            max_delay_seconds,
-            max_bytes,
-            max_retries,
-        } = batch;
+        let Batch { max_events, max_delay_seconds, max_bytes, max_retries } = batch;
         // Every bound of `settings` is far below i32::MAX.
         let narrow = |value: u32| i32::try_from(value).unwrap_or(i32::MAX);
         Self {
@@ -250,12 +239,7 @@ impl TryFrom<&BatchSpec> for Batch {
     type Error = OutOfBounds;
 
     fn try_from(spec: &BatchSpec) -> Result<Self, OutOfBounds> {
-        let BatchSpec {
-            max_events,
-            max_delay_seconds,
-            max_bytes,
-            max_retries,
-        } = *spec;
+        let BatchSpec { max_events, max_delay_seconds, max_bytes, max_retries } = *spec;
         Ok(Self {
             max_events: MAX_EVENTS.parse(max_events.into())?,
             max_delay_seconds: MAX_DELAY_SECONDS.parse(max_delay_seconds.into())?,
@@ -280,10 +264,7 @@ mod tests {
         assert_eq!(spec.s3.path_prefix, "audit-events/");
         assert_eq!(Batch::try_from(&spec.batch), Ok(Batch::default()));
         assert_eq!((spec.format, spec.events), (Format::Json, None));
-        assert_eq!(
-            spec.s3.place().map(|place| place.prefix.to_string()).as_deref(),
-            Ok("audit-events/")
-        );
+        assert_eq!(spec.s3.place().map(|place| place.prefix.to_string()).as_deref(), Ok("audit-events/"));
     }
 
     #[test]
@@ -298,11 +279,7 @@ mod tests {
             let property = &schema["properties"][field];
             assert_eq!(property["minimum"].as_u64(), Some(bounds.min.into()), "{field}");
             assert_eq!(property["maximum"].as_u64(), Some(bounds.max.into()), "{field}");
-            assert_eq!(
-                property["default"].as_u64(),
-                Some(bounds.default.into()),
-                "{field}"
-            );
+            assert_eq!(property["default"].as_u64(), Some(bounds.default.into()), "{field}");
         }
     }
 }

@@ -78,10 +78,7 @@ mod tests {
 
     #[test]
     fn the_committed_definition_is_made_from_the_types() {
-        keep_in_step(
-            "yaml/exportdestinations.export.barndoor.ai.yaml",
-            &crd_yaml().expect("yaml"),
-        );
+        keep_in_step("yaml/exportdestinations.export.barndoor.ai.yaml", &crd_yaml().expect("yaml"));
     }
 
     #[test]
@@ -120,10 +117,7 @@ mod tests {
             };
             assert!(bounded, "{path} has no limit: {schema}");
             let described = schema["description"].is_string() || path.ends_with("[]");
-            assert!(
-                described || path == ".apiVersion" || path == ".kind",
-                "{path} has no description"
-            );
+            assert!(described || path == ".apiVersion" || path == ".kind", "{path} has no description");
         });
     }
 
@@ -131,10 +125,7 @@ mod tests {
     fn no_number_has_a_format_that_kubernetes_does_not_know() {
         walk("", &schema(), &mut |path, schema| {
             if let Some(format) = schema["format"].as_str() {
-                assert!(
-                    ["int32", "int64", "date-time"].contains(&format),
-                    "{path}: {format}"
-                );
+                assert!(["int32", "int64", "date-time"].contains(&format), "{path}: {format}");
             }
         });
     }
@@ -143,11 +134,7 @@ mod tests {
     fn every_rule_has_a_message_for_a_person() {
         let mut rules = 0;
         walk("", &schema(), &mut |path, schema| {
-            for rule in schema["x-kubernetes-validations"]
-                .as_array()
-                .into_iter()
-                .flatten()
-            {
+            for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
                 assert!(rule["message"].is_string(), "{path}: {rule}");
                 rules += 1;
             }

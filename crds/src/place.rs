@@ -270,7 +270,10 @@ impl FromStr for PathPrefix {
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         let field = "path_prefix";
         if text.len() > PATH_PREFIX_MAX {
-            return Err(invalid(field, format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one")));
+            return Err(invalid(
+                field,
+                format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one"),
+            ));
         }
         if text.starts_with('/') {
             return Err(invalid(field, "may not begin with \"/\": write it like audit-events/"));
@@ -298,7 +301,17 @@ impl Default for PathPrefix {
 
 /// How the bucket is written into the address, as declared.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    utoipa::ToSchema,
 )]
 pub enum Addressing {
     /// Virtual for AWS hosts unless the bucket's name has a dot, else path.
@@ -338,8 +351,8 @@ impl Place {
     /// Whether a key means the same object in both places, only reached another way: AWS's bucket names are global.
     pub fn holds_the_same_objects_as(&self, other: &Self) -> bool {
         let partition = self.endpoint.aws_partition();
-        let same_store =
-            self.endpoint == other.endpoint || (partition.is_some() && partition == other.endpoint.aws_partition());
+        let same_store = self.endpoint == other.endpoint
+            || (partition.is_some() && partition == other.endpoint.aws_partition());
         same_store && self.bucket == other.bucket && self.prefix == other.prefix
     }
 }
@@ -354,7 +367,10 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_a_scheme_a_host_and_a_port() {
-        assert_eq!(endpoint("https://s3.us-east-1.amazonaws.com").as_deref(), Ok("https://s3.us-east-1.amazonaws.com"));
+        assert_eq!(
+            endpoint("https://s3.us-east-1.amazonaws.com").as_deref(),
+            Ok("https://s3.us-east-1.amazonaws.com")
+        );
         assert_eq!(endpoint("minio.example:9000").as_deref(), Ok("https://minio.example:9000"));
         assert_eq!(endpoint("http://127.0.0.1:9000/").as_deref(), Ok("http://127.0.0.1:9000"));
         assert_eq!(endpoint("http://[::1]:9000").as_deref(), Ok("http://[::1]:9000"));
@@ -363,7 +379,16 @@ mod tests {
 
     #[test]
     fn an_endpoint_with_anything_else_is_refused_by_name() {
-        for bad in ["", "ftp://h", "https://u:p@h", "https://h/bucket", "https://h?x", "https://", "h h", "https://h:99999"] {
+        for bad in [
+            "",
+            "ftp://h",
+            "https://u:p@h",
+            "https://h/bucket",
+            "https://h?x",
+            "https://",
+            "h h",
+            "https://h:99999",
+        ] {
             let refusal = endpoint(bad).expect_err(bad);
             assert!(refusal.to_string().starts_with("endpoint "), "{refusal}");
         }

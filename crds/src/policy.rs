@@ -23,10 +23,7 @@ pub struct Policy {
 
 impl Policy {
     fn of(statement: Vec<Statement>) -> Self {
-        Self {
-            version: LANGUAGE_VERSION,
-            statement,
-        }
+        Self { version: LANGUAGE_VERSION, statement }
     }
 
     /// The document on one line, for a request.
@@ -115,9 +112,7 @@ pub fn trust_policy(principal_arn: &str, external_ids: &[ExternalId]) -> Policy 
     Policy::of(vec![Statement {
         sid: Some("BarndoorAuditExport"),
         effect: Effect::Allow,
-        principal: Some(Principal {
-            aws: principal_arn.to_owned(),
-        }),
+        principal: Some(Principal { aws: principal_arn.to_owned() }),
         action: OneOrMany::one("sts:AssumeRole"),
         resource: None,
         condition: Some(Condition::StringEquals(Equal { external_id })),
@@ -157,9 +152,7 @@ pub fn session_policy(partition: Partition, bucket: &BucketName, prefix: &PathPr
         action: OneOrMany::of(KMS_ACTIONS),
         resource: Some(OneOrMany::one("*")),
         // kms:ViaService names a service by its host: the regions' and partitions' all begin like this.
-        condition: Some(Condition::StringLike(Like {
-            via_service: "s3.*".to_owned(),
-        })),
+        condition: Some(Condition::StringLike(Like { via_service: "s3.*".to_owned() })),
     });
     Policy::of(statements)
 }
@@ -207,11 +200,7 @@ fn s3_statements(
     let objects = format!("{bucket_arn}/{prefix}*");
     vec![
         statement("UploadObjects", OneOrMany::one("s3:PutObject"), &objects),
-        statement(
-            "CheckTheBucket",
-            OneOrMany::of(["s3:ListBucket", "s3:GetBucketLocation"]),
-            &bucket_arn,
-        ),
+        statement("CheckTheBucket", OneOrMany::of(["s3:ListBucket", "s3:GetBucketLocation"]), &bucket_arn),
     ]
 }
 
@@ -258,12 +247,7 @@ mod tests {
 
     #[test]
     fn a_write_policy_allows_uploads_under_the_prefix_and_the_check_on_the_bucket() {
-        let policy = write_policy(
-            Partition::Aws,
-            &bucket("acme-audit"),
-            &prefix("audit-events"),
-            None,
-        );
+        let policy = write_policy(Partition::Aws, &bucket("acme-audit"), &prefix("audit-events"), None);
         assert_eq!(
             value(&policy),
             json!({"Version": "2012-10-17", "Statement": [
@@ -286,11 +270,9 @@ mod tests {
 
     #[test]
     fn arns_are_of_the_buckets_partition() {
-        for (partition, name) in [
-            (Partition::Aws, "aws"),
-            (Partition::AwsCn, "aws-cn"),
-            (Partition::AwsUsGov, "aws-us-gov"),
-        ] {
+        for (partition, name) in
+            [(Partition::Aws, "aws"), (Partition::AwsCn, "aws-cn"), (Partition::AwsUsGov, "aws-us-gov")]
+        {
             let text = session_policy(partition, &bucket("acme"), &prefix("")).to_compact_json();
             assert!(text.contains(&format!("\"arn:{name}:s3:::acme/*\"")), "{text}");
         }
@@ -298,11 +280,8 @@ mod tests {
 
     #[test]
     fn a_session_policy_fits_into_a_request_at_the_longest_bucket_and_prefix() {
-        let longest = session_policy(
-            Partition::AwsUsGov,
-            &bucket(&"b".repeat(63)),
-            &prefix(&"p".repeat(200)),
-        );
+        let longest =
+            session_policy(Partition::AwsUsGov, &bucket(&"b".repeat(63)), &prefix(&"p".repeat(200)));
         let text = longest.to_compact_json();
         assert!(text.len() <= SESSION_POLICY_MAX, "{}", text.len());
     }

@@ -39,15 +39,7 @@ pub struct Account {
 impl Account {
     /// Whether nothing was lost, doubled, foreign, out of order or broken.
     pub fn is_clean(&self) -> bool {
-        let Self {
-            lost,
-            twice,
-            unexpected,
-            out_of_order,
-            misplaced,
-            broken_chain,
-            delivered: _,
-        } = self;
+        let Self { lost, twice, unexpected, out_of_order, misplaced, broken_chain, delivered: _ } = self;
         lost.is_empty()
             && twice.is_empty()
             && unexpected.is_empty()
@@ -73,22 +65,9 @@ impl fmt::Display for Account {
             if found.is_empty() {
                 return Ok(());
             }
-            write!(
-                f,
-                "; {} {what}: {:?}",
-                found.len(),
-                &found[..found.len().min(SHOWN)]
-            )
+            write!(f, "; {} {what}: {:?}", found.len(), &found[..found.len().min(SHOWN)])
         }
-        let Self {
-            lost,
-            twice,
-            unexpected,
-            out_of_order,
-            misplaced,
-            broken_chain,
-            delivered,
-        } = self;
+        let Self { lost, twice, unexpected, out_of_order, misplaced, broken_chain, delivered } = self;
         write!(f, "{delivered} delivered once")?;
         part(f, "lost", lost)?;
         part(f, "twice", twice)?;
@@ -104,15 +83,10 @@ impl fmt::Display for Account {
 pub fn account(expected: &[Accepted], objects: &[DeliveredObject]) -> Account {
     let mut objects: Vec<&DeliveredObject> = objects.iter().collect();
     objects.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut found = Account {
-        broken_chain: chain(&objects),
-        ..Account::default()
-    };
+    let mut found = Account { broken_chain: chain(&objects), ..Account::default() };
 
-    let sequences: HashMap<&str, u64> = expected
-        .iter()
-        .map(|event| (event.id.as_str(), event.sequence))
-        .collect();
+    let sequences: HashMap<&str, u64> =
+        expected.iter().map(|event| (event.id.as_str(), event.sequence)).collect();
     let mut times: BTreeMap<String, usize> = BTreeMap::new();
     let mut last_seen: Option<(u64, String)> = None;
     for object in objects {
@@ -169,10 +143,7 @@ fn chain(objects: &[&DeliveredObject]) -> Vec<String> {
             ));
         }
         if one.destination != other.destination {
-            broken.push(format!(
-                "{} and {} belong to two destinations",
-                before.key, after.key
-            ));
+            broken.push(format!("{} and {} belong to two destinations", before.key, after.key));
         }
         if (&one.date, &one.hour) > (&other.date, &other.hour) {
             broken.push(format!("{} has an earlier hour than {}", after.key, before.key));
@@ -211,13 +182,7 @@ mod tests {
     }
 
     fn accepted(ids: &[&str]) -> Vec<Accepted> {
-        ids.iter()
-            .zip(1..)
-            .map(|(id, sequence)| Accepted {
-                sequence,
-                id: (*id).to_owned(),
-            })
-            .collect()
+        ids.iter().zip(1..).map(|(id, sequence)| Accepted { sequence, id: (*id).to_owned() }).collect()
     }
 
     #[test]
@@ -244,10 +209,7 @@ mod tests {
         assert_eq!(found.out_of_order, [("b".to_owned(), "a".to_owned())]);
         assert_eq!(found.broken_chain.len(), 1, "{found}");
 
-        let found = account(
-            &expected,
-            &objects(&[(1, 3, &["a", "b", "c"]), (4, 6, &["c", "d", "x"])]),
-        );
+        let found = account(&expected, &objects(&[(1, 3, &["a", "b", "c"]), (4, 6, &["c", "d", "x"])]));
         assert_eq!(found.twice, ["c"]);
         assert_eq!(found.unexpected, ["x"]);
         assert_eq!(found.misplaced, ["c"]);
@@ -259,9 +221,6 @@ mod tests {
         let mut objects = objects(&[(1, 1, &["a"]), (2, 2, &["b"]), (3, 3, &["c"])]);
         objects.remove(1);
         let found = account(&accepted(&["a", "b", "c"]), &objects);
-        assert_eq!(
-            (found.lost.as_slice(), found.broken_chain.len()),
-            (&["b".to_owned()][..], 2)
-        );
+        assert_eq!((found.lost.as_slice(), found.broken_chain.len()), (&["b".to_owned()][..], 2));
     }
 }

@@ -78,10 +78,7 @@ pub struct Bucket {
 impl Bucket {
     /// The bucket of this name through this client, which must be allowed to list and read.
     pub fn new(client: Client, name: &str) -> Self {
-        Self {
-            client,
-            name: name.to_owned(),
-        }
+        Self { client, name: name.to_owned() }
     }
 
     /// The bucket's name.
@@ -95,20 +92,11 @@ impl Bucket {
     /// When the store does not answer.
     pub async fn keys(&self, prefix: &str) -> Vec<String> {
         let mut keys = Vec::new();
-        let mut pages = self
-            .client
-            .list_objects_v2()
-            .bucket(&self.name)
-            .prefix(prefix)
-            .into_paginator()
-            .send();
+        let mut pages =
+            self.client.list_objects_v2().bucket(&self.name).prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.unwrap_or_else(|error| panic!("{} cannot be listed: {error:?}", self.name));
-            keys.extend(
-                page.contents()
-                    .iter()
-                    .filter_map(|object| object.key().map(str::to_owned)),
-            );
+            keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
         }
         keys
     }
@@ -129,22 +117,14 @@ impl Bucket {
         StoredObject {
             key: key.to_owned(),
             content_type: answer.content_type().map(str::to_owned),
-            content_encoding: answer
-                .content_encoding()
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned),
+            content_encoding: answer.content_encoding().filter(|text| !text.is_empty()).map(str::to_owned),
             metadata: answer
                 .metadata()
                 .into_iter()
                 .flatten()
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
-            body: answer
-                .body
-                .collect()
-                .await
-                .expect("the store sends what it announced")
-                .into_bytes(),
+            body: answer.body.collect().await.expect("the store sends what it announced").into_bytes(),
         }
     }
 
@@ -197,10 +177,7 @@ pub fn take_apart(prefix: &str, object: &StoredObject) -> Result<DeliveredObject
         return Err(format!("{key}: Content-Type is {:?}", object.content_type));
     }
     if object.content_encoding.is_some() {
-        return Err(format!(
-            "{key}: Content-Encoding is {:?}",
-            object.content_encoding
-        ));
+        return Err(format!("{key}: Content-Encoding is {:?}", object.content_encoding));
     }
     let bytes = gunzip_one_member(&object.body).map_err(|wrong| format!("{key}: {wrong}"))?;
     let uncompressed_sha256 = sha256_hex(&bytes);
@@ -214,9 +191,7 @@ pub fn take_apart(prefix: &str, object: &StoredObject) -> Result<DeliveredObject
         ));
     }
     let text = String::from_utf8(bytes).map_err(|_| format!("{key}: not UTF-8"))?;
-    let whole = text
-        .strip_suffix('\n')
-        .ok_or_else(|| format!("{key}: the last line has no end"))?;
+    let whole = text.strip_suffix('\n').ok_or_else(|| format!("{key}: the last line has no end"))?;
     let lines: Vec<String> = whole.split('\n').map(str::to_owned).collect();
     let room = name.last - name.first + 1;
     if lines.len() as u64 > room {
@@ -240,11 +215,7 @@ fn gunzip_one_member(body: &[u8]) -> Result<Vec<u8>, String> {
         .read_to_end(&mut bytes)
         .map_err(|error| format!("not gzip: {error}"))?;
     let rest = decoder.into_inner().len();
-    if rest == 0 {
-        Ok(bytes)
-    } else {
-        Err(format!("{rest} bytes after the first gzip member"))
-    }
+    if rest == 0 { Ok(bytes) } else { Err(format!("{rest} bytes after the first gzip member")) }
 }
 
 #[cfg(test)]
@@ -266,13 +237,10 @@ pub(crate) mod tests {
     pub(crate) fn object(first: u64, last: u64, lines: &[&str], previous: Option<&str>) -> StoredObject {
         let bytes: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         let sha256 = sha256_hex(bytes.as_bytes());
-        let metadata = [
-            ("uncompressed-sha256", Some(sha256.as_str())),
-            ("previous-sha256", previous),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-        .collect();
+        let metadata = [("uncompressed-sha256", Some(sha256.as_str())), ("previous-sha256", previous)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
+            .collect();
         StoredObject {
             key: format!(
                 "p/date=2026-07-01/hour=09/01a-{first:020}-{last:020}-0123abcd-{}.jsonl.gz",
@@ -287,14 +255,8 @@ pub(crate) mod tests {
 
     #[test]
     fn a_faultless_object_is_taken_apart() {
-        let taken = take_apart(
-            "p/",
-            &object(1, 2, &[r#"{"id":"a"}"#, r#"{"event":{"id":"b"}}"#], None),
-        );
-        assert_eq!(
-            taken.and_then(|object| object.event_ids()),
-            Ok(vec!["a".to_owned(), "b".to_owned()])
-        );
+        let taken = take_apart("p/", &object(1, 2, &[r#"{"id":"a"}"#, r#"{"event":{"id":"b"}}"#], None));
+        assert_eq!(taken.and_then(|object| object.event_ids()), Ok(vec!["a".to_owned(), "b".to_owned()]));
     }
 
     #[test]
@@ -323,9 +285,6 @@ pub(crate) mod tests {
             change(&mut bad);
             assert!(take_apart("p/", &bad).is_err(), "{what}");
         }
-        assert!(
-            take_apart("p/", &object(1, 1, &["{}", "{}"], None)).is_err(),
-            "more lines than the range"
-        );
+        assert!(take_apart("p/", &object(1, 1, &["{}", "{}"], None)).is_err(), "more lines than the range");
     }
 }

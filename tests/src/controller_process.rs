@@ -99,14 +99,7 @@ impl Controller {
     async fn launch(options: Options, data: PathBuf, port: u16, folder: Option<TempDir>) -> Self {
         let process = run(&options, &data, port).await;
         let rest = sign_in(&data, port).await;
-        Self {
-            process,
-            options,
-            port,
-            data,
-            rest,
-            _folder: folder,
-        }
+        Self { process, options, port, data, rest, _folder: folder }
     }
 
     /// The API, as the administrator's client.
@@ -139,15 +132,8 @@ impl Controller {
     /// # Panics
     /// When it does not answer.
     pub async fn metrics(&self) -> String {
-        let answer = crate::rest::http_client()
-            .get(format!("{}/metrics", self.base()))
-            .send()
-            .await;
-        answer
-            .expect("the controller answers")
-            .text()
-            .await
-            .expect("metrics are text")
+        let answer = crate::rest::http_client().get(format!("{}/metrics", self.base())).send().await;
+        answer.expect("the controller answers").text().await.expect("metrics are text")
     }
 
     /// kill -9.
@@ -197,11 +183,7 @@ fn base(port: u16) -> String {
 pub fn program() -> PathBuf {
     let path = std::env::var_os("BARNDOOR_EXPORT_BIN")
         .map_or_else(|| target_folder().join("barndoor-export"), PathBuf::from);
-    assert!(
-        path.exists(),
-        "{} is not there: cargo build -p barndoor-controller",
-        path.display()
-    );
+    assert!(path.exists(), "{} is not there: cargo build -p barndoor-controller", path.display());
     path
 }
 
@@ -218,9 +200,7 @@ async fn run(options: &Options, data: &Path, port: u16) -> ServerProcess {
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
     let mut process = ServerProcess::start("controller", &command, None);
-    process
-        .wait_until_ready(&format!("{}/readyz", base(port)), READY_LIMIT)
-        .await;
+    process.wait_until_ready(&format!("{}/readyz", base(port)), READY_LIMIT).await;
     process
 }
 
@@ -228,10 +208,7 @@ fn admin_client(data: &Path) -> ClientCredentials {
     let text = read_small(&data.join("admin-client.json"));
     let client: serde_json::Value = serde_json::from_str(&text).expect("admin-client.json is JSON");
     let field = |name: &str| {
-        client[name]
-            .as_str()
-            .unwrap_or_else(|| panic!("{name} in admin-client.json"))
-            .to_owned()
+        client[name].as_str().unwrap_or_else(|| panic!("{name} in admin-client.json")).to_owned()
     };
     ClientCredentials {
         client_id: field("client_id"),

@@ -20,10 +20,7 @@ where
         if let Some(found) = probe().await {
             return found;
         }
-        assert!(
-            started.elapsed() < limit,
-            "after {limit:?} still waiting for {what}"
-        );
+        assert!(started.elapsed() < limit, "after {limit:?} still waiting for {what}");
         tokio::time::sleep(POLL).await;
     }
 }
@@ -40,10 +37,7 @@ where
     let started = Instant::now();
     while started.elapsed() < span {
         if let Err(found) = probe().await {
-            panic!(
-                "{what} must hold for {span:?}, but after {:?}: {found}",
-                started.elapsed()
-            );
+            panic!("{what} must hold for {span:?}, but after {:?}: {found}", started.elapsed());
         }
         tokio::time::sleep(POLL).await;
     }

@@ -25,11 +25,7 @@ pub struct EventSource {
 impl EventSource {
     /// Events of about 200 bytes.
     pub fn new(label: &str) -> Self {
-        Self {
-            label: label.to_owned(),
-            next: 0,
-            padding: String::new(),
-        }
+        Self { label: label.to_owned(), next: 0, padding: String::new() }
     }
 
     /// Events that are this many bytes longer.
@@ -62,8 +58,5 @@ impl EventSource {
 
 /// The body of an ingest call.
 pub fn ndjson(events: &[SentEvent]) -> Vec<u8> {
-    events
-        .iter()
-        .flat_map(|event| event.line.bytes().chain([b'\n']))
-        .collect()
+    events.iter().flat_map(|event| event.line.bytes().chain([b'\n'])).collect()
 }

@@ -127,13 +127,7 @@ impl State {
             (Weather::Outage, _) => Fate::HangUp,
             (_, false) | (Weather::Calm, true) => Fate::Pass,
             (Weather::Slow(span), true) => Fate::PassLate(span),
-            (
-                Weather::Rough {
-                    answers_lost_percent,
-                    slow_down_percent,
-                },
-                true,
-            ) => {
+            (Weather::Rough { answers_lost_percent, slow_down_percent }, true) => {
                 let roll = self.dice.random_range(0..100);
                 if roll < answers_lost_percent {
                     Fate::LoseAnswer
@@ -209,8 +203,6 @@ fn slow_down() -> Response<Full<Bytes>> {
     let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>";
     let mut response = Response::new(Full::new(Bytes::from_static(body.as_bytes())));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    response
-        .headers_mut()
-        .insert("content-type", "application/xml".parse().expect("a header value"));
+    response.headers_mut().insert("content-type", "application/xml".parse().expect("a header value"));
     response
 }

@@ -42,18 +42,10 @@ impl LoopbackServer {
         H: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
         F: Future<Output = Answer> + Send + 'static,
     {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .expect("loopback has a free port");
-        let endpoint = format!(
-            "http://{}",
-            listener.local_addr().expect("a bound socket has an address")
-        );
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let stop = CancellationToken::new();
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(accept(listener, Arc::new(handler))),
-        );
+        tokio::spawn(stop.clone().run_until_cancelled_owned(accept(listener, Arc::new(handler))));
         Self { endpoint, stop }
     }
 
@@ -86,11 +78,8 @@ where
                 let handler = Arc::clone(&handler);
                 async move {
                     let (parts, body) = request.into_parts();
-                    let body = Limited::new(body, BODY_LIMIT_BYTES)
-                        .collect()
-                        .await
-                        .map_err(|_| HangUp)?
-                        .to_bytes();
+                    let body =
+                        Limited::new(body, BODY_LIMIT_BYTES).collect().await.map_err(|_| HangUp)?.to_bytes();
                     handler(Request::from_parts(parts, body)).await
                 }
             });

@@ -65,16 +65,8 @@ impl Minio {
         let endpoint = format!("http://127.0.0.1:{port}");
         let sweep = folder.is_none().then(|| data.clone());
         let mut process = ServerProcess::start("minio", &Self::command(&data, port), sweep.as_deref());
-        process
-            .wait_until_ready(&format!("{endpoint}/minio/health/ready"), READY_LIMIT)
-            .await;
-        Self {
-            process,
-            endpoint,
-            port,
-            data,
-            _folder: folder,
-        }
+        process.wait_until_ready(&format!("{endpoint}/minio/health/ready"), READY_LIMIT).await;
+        Self { process, endpoint, port, data, _folder: folder }
     }
 
     fn command(data: &std::path::Path, port: u16) -> Command {
@@ -101,9 +93,7 @@ impl Minio {
     /// Starts it again on the same data and port.
     pub async fn restart(&mut self) {
         self.process = ServerProcess::start("minio", &Self::command(&self.data, self.port), None);
-        self.process
-            .wait_until_ready(&format!("{}/minio/health/ready", self.endpoint), READY_LIMIT)
-            .await;
+        self.process.wait_until_ready(&format!("{}/minio/health/ready", self.endpoint), READY_LIMIT).await;
     }
 
     /// Holds it still, connections open, or lets it go on.
@@ -131,12 +121,7 @@ impl Minio {
     /// # Panics
     /// When it cannot.
     pub async fn create_bucket(&self, bucket: &str) {
-        self.client()
-            .create_bucket()
-            .bucket(bucket)
-            .send()
-            .await
-            .expect("root creates buckets");
+        self.client().create_bucket().bucket(bucket).send().await.expect("root creates buckets");
     }
 
     /// Creates a bucket whose objects cannot be deleted for a day.
@@ -156,10 +141,7 @@ impl Minio {
             .send()
             .await
             .expect("root creates locked buckets");
-        let retention = DefaultRetention::builder()
-            .mode(ObjectLockRetentionMode::Compliance)
-            .days(1)
-            .build();
+        let retention = DefaultRetention::builder().mode(ObjectLockRetentionMode::Compliance).days(1).build();
         let configuration = ObjectLockConfiguration::builder()
             .object_lock_enabled(ObjectLockEnabled::Enabled)
             .rule(ObjectLockRule::builder().default_retention(retention).build())
@@ -180,11 +162,7 @@ impl Minio {
     pub async fn create_user(&self, name: &str, policy: &Value) -> Keys {
         let secret = format!("{name}-secret");
         let user = json!({ "secretKey": secret, "status": "enabled" }).to_string();
-        self.admin(
-            &format!("add-user?accessKey={name}"),
-            encrypt(ROOT_SECRET, user.as_bytes()),
-        )
-        .await;
+        self.admin(&format!("add-user?accessKey={name}"), encrypt(ROOT_SECRET, user.as_bytes())).await;
         self.set_user_policy(name, policy).await;
         Keys::new(name, &secret)
     }
@@ -194,11 +172,7 @@ impl Minio {
     /// # Panics
     /// When it cannot.
     pub async fn set_user_policy(&self, name: &str, policy: &Value) {
-        self.admin(
-            &format!("add-canned-policy?name={name}"),
-            policy.to_string().into_bytes(),
-        )
-        .await;
+        self.admin(&format!("add-canned-policy?name={name}"), policy.to_string().into_bytes()).await;
         let query = format!("set-user-or-group-policy?isGroup=false&policyName={name}&userOrGroup={name}");
         self.admin(&query, Vec::new()).await;
     }
@@ -208,12 +182,7 @@ impl Minio {
     /// # Panics
     /// When it cannot.
     pub async fn remove_user(&self, name: &str) {
-        self.admin_call(
-            reqwest::Method::DELETE,
-            &format!("remove-user?accessKey={name}"),
-            Vec::new(),
-        )
-        .await;
+        self.admin_call(reqwest::Method::DELETE, &format!("remove-user?accessKey={name}"), Vec::new()).await;
     }
 
     async fn admin(&self, call: &str, body: Vec<u8>) {
@@ -250,21 +219,13 @@ impl Minio {
             .await
             .expect("MinIO answers");
         let status = answer.status();
-        assert!(
-            status.is_success(),
-            "{call}: {status}: {}",
-            answer.text().await.unwrap_or_default()
-        );
+        assert!(status.is_success(), "{call}: {status}: {}", answer.text().await.unwrap_or_default());
     }
 }
 
 /// The guide's permissions: upload everywhere in the bucket, see the bucket.
 pub fn guide_policy(bucket: &str) -> Value {
-    policy(
-        bucket,
-        &["s3:PutObject"],
-        &["s3:ListBucket", "s3:GetBucketLocation"],
-    )
+    policy(bucket, &["s3:PutObject"], &["s3:ListBucket", "s3:GetBucketLocation"])
 }
 
 /// A policy of some actions on the bucket's objects and some on the bucket.
@@ -295,10 +256,7 @@ pub(crate) fn installed(variable: &str) -> String {
         .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
         .expect("HOME is set");
     let list = cache.join("barndoor-export/servers.env");
-    assert!(
-        list.exists(),
-        "run `make tools` first, or name {variable} in the environment"
-    );
+    assert!(list.exists(), "run `make tools` first, or name {variable} in the environment");
     read_small(&list)
         .lines()
         .find_map(|line| line.strip_prefix(&format!("{variable}=")).map(str::to_owned))
@@ -310,23 +268,12 @@ fn encrypt(password: &str, plain: &[u8]) -> Vec<u8> {
     const ITERATIONS: std::num::NonZeroU32 = std::num::NonZeroU32::new(8192).expect("not zero");
     const FRAME_BYTES: usize = 16 * 1024;
     const LAST_FRAME: u8 = 0x80;
-    assert!(
-        plain.len() <= FRAME_BYTES,
-        "admin bodies of the harness fit into one frame"
-    );
+    assert!(plain.len() <= FRAME_BYTES, "admin bodies of the harness fit into one frame");
     let mut salt = [0; 32];
     let mut nonce = [0; 8];
-    rand::fill(&mut salt)
-        .and_then(|()| rand::fill(&mut nonce))
-        .expect("the machine has randomness");
+    rand::fill(&mut salt).and_then(|()| rand::fill(&mut nonce)).expect("the machine has randomness");
     let mut key = [0; 32];
-    pbkdf2::derive(
-        pbkdf2::PBKDF2_HMAC_SHA256,
-        ITERATIONS,
-        &salt,
-        password.as_bytes(),
-        &mut key,
-    );
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ITERATIONS, &salt, password.as_bytes(), &mut key);
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).expect("32 bytes are a key"));
     let numbered = |frame: u32| {
         let mut full = [0; 12];
@@ -336,12 +283,10 @@ fn encrypt(password: &str, plain: &[u8]) -> Vec<u8> {
     };
     // Frame 0 seals nothing; its tag, behind a flag for the last frame, is what the others are bound to.
     let mut nothing = Vec::new();
-    key.seal_in_place_append_tag(numbered(0), Aad::empty(), &mut nothing)
-        .expect("sealing is total");
+    key.seal_in_place_append_tag(numbered(0), Aad::empty(), &mut nothing).expect("sealing is total");
     let mut bound = vec![LAST_FRAME];
     bound.extend_from_slice(&nothing);
     let mut frame = plain.to_vec();
-    key.seal_in_place_append_tag(numbered(1), Aad::from(&bound), &mut frame)
-        .expect("sealing is total");
+    key.seal_in_place_append_tag(numbered(1), Aad::from(&bound), &mut frame).expect("sealing is total");
     [&salt[..], &[2], &nonce, &frame].concat()
 }

@@ -58,19 +58,13 @@ impl Moto {
         let port = free_port();
         let endpoint = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(installed("MOTO_SERVER"));
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).env(
-            "INITIAL_NO_AUTH_ACTION_COUNT",
-            CALLS_BEFORE_AUTHENTICATION.to_string(),
-        );
+        command
+            .args(["-H", "127.0.0.1", "-p", &port.to_string()])
+            .env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS_BEFORE_AUTHENTICATION.to_string());
         let mut process = ServerProcess::start("moto", &command, None);
-        process
-            .wait_until_ready(&format!("{endpoint}/moto-api/data.json"), READY_LIMIT)
-            .await;
-        let mut moto = Self {
-            _process: process,
-            endpoint,
-            administrator: Keys::new("AKIANOBODYYETNOBODYY", "x"),
-        };
+        process.wait_until_ready(&format!("{endpoint}/moto-api/data.json"), READY_LIMIT).await;
+        let mut moto =
+            Self { _process: process, endpoint, administrator: Keys::new("AKIANOBODYYETNOBODYY", "x") };
         let everything = json!({
             "Version": "2012-10-17",
             "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*" },
@@ -94,12 +88,7 @@ impl Moto {
     /// # Panics
     /// When it cannot.
     pub async fn create_bucket(&self, bucket: &str) {
-        self.client()
-            .create_bucket()
-            .bucket(bucket)
-            .send()
-            .await
-            .expect("the administrator creates buckets");
+        self.client().create_bucket().bucket(bucket).send().await.expect("the administrator creates buckets");
     }
 
     /// Creates a user with this policy: three calls.
@@ -108,14 +97,11 @@ impl Moto {
     /// When it cannot.
     pub async fn create_user(&self, name: &str, policy: &Value) -> Keys {
         self.iam(&[("Action", "CreateUser"), ("UserName", name)]).await;
-        let answer = self
-            .iam(&[("Action", "CreateAccessKey"), ("UserName", name)])
-            .await;
+        let answer = self.iam(&[("Action", "CreateAccessKey"), ("UserName", name)]).await;
         self.put_user_policy(name, policy).await;
         let field = |tag: &str| {
-            let (_, rest) = answer
-                .split_once(&format!("<{tag}>"))
-                .unwrap_or_else(|| panic!("{tag} in {answer}"));
+            let (_, rest) =
+                answer.split_once(&format!("<{tag}>")).unwrap_or_else(|| panic!("{tag} in {answer}"));
             rest.split_once('<').map_or(rest, |(text, _)| text).to_owned()
         };
         Keys::new(&field("AccessKeyId"), &field("SecretAccessKey"))
@@ -145,10 +131,7 @@ impl Moto {
             "Version": "2012-10-17",
             "Statement": { "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*" },
         });
-        (
-            self.create_user(name, &may_assume).await,
-            format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
-        )
+        (self.create_user(name, &may_assume).await, format!("arn:aws:iam::{ACCOUNT}:user/{name}"))
     }
 
     /// Creates a role with a trust policy and permissions.
@@ -157,16 +140,9 @@ impl Moto {
     /// When it cannot.
     pub async fn create_role(&self, name: &str, trust: &Value, permissions: &Value) -> MotoRole {
         let document = trust.to_string();
-        self.iam(&[
-            ("Action", "CreateRole"),
-            ("RoleName", name),
-            ("AssumeRolePolicyDocument", &document),
-        ])
-        .await;
-        let role = MotoRole {
-            name: name.to_owned(),
-            arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
-        };
+        self.iam(&[("Action", "CreateRole"), ("RoleName", name), ("AssumeRolePolicyDocument", &document)])
+            .await;
+        let role = MotoRole { name: name.to_owned(), arn: format!("arn:aws:iam::{ACCOUNT}:role/{name}") };
         self.set_permissions(&role, permissions).await;
         role
     }
@@ -217,18 +193,9 @@ impl Moto {
             headers.insert(name, value.parse().expect("a header value"));
         }
         let payload = sha256_hex(body.as_bytes());
-        let request = sigv4::Request {
-            method: "POST",
-            path: "/",
-            query: "",
-            headers: &headers,
-            payload: &payload,
-        };
-        let Keys {
-            access_key_id,
-            secret_access_key,
-            session_token: _,
-        } = &self.administrator;
+        let request =
+            sigv4::Request { method: "POST", path: "/", query: "", headers: &headers, payload: &payload };
+        let Keys { access_key_id, secret_access_key, session_token: _ } = &self.administrator;
         let authorization = sigv4::authorize(access_key_id, secret_access_key, REGION, "iam", request);
         let answer = crate::rest::http_client()
             .post(&self.endpoint)

@@ -28,9 +28,7 @@ impl ObjectName {
     /// What is wrong with the key.
     pub fn parse(prefix: &str, key: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("{key}: {what}");
-        let rest = key
-            .strip_prefix(prefix)
-            .ok_or_else(|| wrong("not under the prefix"))?;
+        let rest = key.strip_prefix(prefix).ok_or_else(|| wrong("not under the prefix"))?;
         let parts: Vec<&str> = rest.split('/').collect();
         let [date, hour, file] = parts[..] else {
             return Err(wrong("not date=…/hour=…/name"));
@@ -40,9 +38,7 @@ impl ObjectName {
         if !matches(date, "0000-00-00") || !matches(hour, "00") {
             return Err(wrong("date=YYYY-MM-DD/hour=HH expected"));
         }
-        let stem = file
-            .strip_suffix(".jsonl.gz")
-            .ok_or_else(|| wrong("not .jsonl.gz"))?;
+        let stem = file.strip_suffix(".jsonl.gz").ok_or_else(|| wrong("not .jsonl.gz"))?;
         let fields: Vec<&str> = stem.split('-').collect();
         let [log_epoch, first, last, destination, sha256] = fields[..] else {
             return Err(wrong("five fields expected"));
@@ -50,9 +46,7 @@ impl ObjectName {
         let number = |text: &str| (text.len() == 20).then(|| text.parse::<u64>().ok()).flatten();
         let is_hex = |text: &str, length| {
             text.len() == length
-                && text
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+                && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         };
         let (Some(first), Some(last)) = (number(first), number(last)) else {
             return Err(wrong("a sequence is not 20 digits"));
@@ -75,13 +69,10 @@ impl ObjectName {
 /// Whether the text has digits where the pattern has `0`, and the pattern's characters elsewhere.
 fn matches(text: &str, pattern: &str) -> bool {
     text.len() == pattern.len()
-        && text.bytes().zip(pattern.bytes()).all(|(byte, wanted)| {
-            if wanted == b'0' {
-                byte.is_ascii_digit()
-            } else {
-                byte == wanted
-            }
-        })
+        && text
+            .bytes()
+            .zip(pattern.bytes())
+            .all(|(byte, wanted)| if wanted == b'0' { byte.is_ascii_digit() } else { byte == wanted })
 }
 
 #[cfg(test)]
@@ -94,10 +85,7 @@ mod tests {
     fn a_promised_name_is_taken_apart() {
         let name = ObjectName::parse("audit-events/", KEY).expect("a promised name");
         assert_eq!((name.first, name.last, name.hour.as_str()), (1, 42, "09"));
-        assert_eq!(
-            (name.log_epoch.as_str(), name.destination.as_str()),
-            ("01kwz", "0123abcd")
-        );
+        assert_eq!((name.log_epoch.as_str(), name.destination.as_str()), ("01kwz", "0123abcd"));
     }
 
     #[test]

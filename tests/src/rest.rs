@@ -50,11 +50,7 @@ impl Reply {
         } else {
             serde_json::from_str(&text).unwrap_or(Value::String(text))
         };
-        Self {
-            status,
-            headers,
-            body,
-        }
+        Self { status, headers, body }
     }
 
     /// The body, of an answer that must have this status.
@@ -73,12 +69,7 @@ impl Reply {
     /// With the whole answer when it is not.
     #[track_caller]
     pub fn ok(self) -> Value {
-        assert!(
-            (200..300).contains(&self.status),
-            "{}: {}",
-            self.status,
-            self.body
-        );
+        assert!((200..300).contains(&self.status), "{}: {}", self.status, self.body);
         self.body
     }
 
@@ -101,9 +92,7 @@ pub struct ClientCredentials {
 
 impl std::fmt::Debug for ClientCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClientCredentials")
-            .field("client_id", &self.client_id)
-            .finish_non_exhaustive()
+        f.debug_struct("ClientCredentials").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 
@@ -123,11 +112,7 @@ impl Rest {
             ("client_id", &credentials.client_id),
             ("client_secret", &credentials.client_secret),
         ];
-        let answer = http_client()
-            .post(&credentials.token_url)
-            .form(&form)
-            .send()
-            .await;
+        let answer = http_client().post(&credentials.token_url).form(&form).send().await;
         Reply::of(answer.expect("the controller answers")).await
     }
 
@@ -138,20 +123,13 @@ impl Rest {
     pub async fn sign_in(base: &str, credentials: &ClientCredentials) -> Self {
         let token = Self::token(credentials).await.expect(200);
         let token = token["access_token"].as_str().expect("access_token").to_owned();
-        Self {
-            http: http_client(),
-            base: base.to_owned(),
-            token,
-        }
+        Self { http: http_client(), base: base.to_owned(), token }
     }
 
     /// The same with any token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
-        Self {
-            token: token.to_owned(),
-            ..self.clone()
-        }
+        Self { token: token.to_owned(), ..self.clone() }
     }
 
     /// Any call below the API's prefix.
@@ -164,10 +142,8 @@ impl Rest {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Reply, reqwest::Error> {
-        let mut request = self
-            .http
-            .request(method, format!("{}{PREFIX}/{path}", self.base))
-            .bearer_auth(&self.token);
+        let mut request =
+            self.http.request(method, format!("{}{PREFIX}/{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -176,9 +152,7 @@ impl Rest {
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
         let label = format!("{method} {path}");
-        self.try_call(method, path, body)
-            .await
-            .unwrap_or_else(|error| panic!("{label}: {error}"))
+        self.try_call(method, path, body).await.unwrap_or_else(|error| panic!("{label}: {error}"))
     }
 
     /// `GET exports/{org}`.
@@ -188,80 +162,57 @@ impl Rest {
 
     /// `GET exports/{org}/{name}`.
     pub async fn export(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::GET, &format!("exports/{org}/{name}"), None)
-            .await
+        self.call(Method::GET, &format!("exports/{org}/{name}"), None).await
     }
 
     /// `GET …/destination`.
     pub async fn destination(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::GET, &format!("exports/{org}/{name}/destination"), None)
-            .await
+        self.call(Method::GET, &format!("exports/{org}/{name}/destination"), None).await
     }
 
     /// `PUT …/destination`.
     pub async fn put_destination(&self, org: &str, name: &str, body: &Value) -> Reply {
-        self.call(
-            Method::PUT,
-            &format!("exports/{org}/{name}/destination"),
-            Some(body),
-        )
-        .await
+        self.call(Method::PUT, &format!("exports/{org}/{name}/destination"), Some(body)).await
     }
 
     /// `DELETE …/destination`.
     pub async fn delete_destination(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::DELETE, &format!("exports/{org}/{name}/destination"), None)
-            .await
+        self.call(Method::DELETE, &format!("exports/{org}/{name}/destination"), None).await
     }
 
     /// `PATCH …/settings`.
     pub async fn patch_settings(&self, org: &str, name: &str, body: &Value) -> Reply {
-        self.call(
-            Method::PATCH,
-            &format!("exports/{org}/{name}/settings"),
-            Some(body),
-        )
-        .await
+        self.call(Method::PATCH, &format!("exports/{org}/{name}/settings"), Some(body)).await
     }
 
     /// `POST …/start`.
     pub async fn start(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::POST, &format!("exports/{org}/{name}/start"), None)
-            .await
+        self.call(Method::POST, &format!("exports/{org}/{name}/start"), None).await
     }
 
     /// `POST …/pause`.
     pub async fn pause(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::POST, &format!("exports/{org}/{name}/pause"), None)
-            .await
+        self.call(Method::POST, &format!("exports/{org}/{name}/pause"), None).await
     }
 
     /// `POST …/check`; with a body a dry run.
     pub async fn check(&self, org: &str, name: &str, body: Option<&Value>) -> Reply {
-        self.call(Method::POST, &format!("exports/{org}/{name}/check"), body)
-            .await
+        self.call(Method::POST, &format!("exports/{org}/{name}/check"), body).await
     }
 
     /// `GET …/status`.
     pub async fn status(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::GET, &format!("exports/{org}/{name}/status"), None)
-            .await
+        self.call(Method::GET, &format!("exports/{org}/{name}/status"), None).await
     }
 
     /// `GET …/preview`.
     pub async fn preview(&self, org: &str, name: &str) -> Reply {
-        self.call(Method::GET, &format!("exports/{org}/{name}/preview"), None)
-            .await
+        self.call(Method::GET, &format!("exports/{org}/{name}/preview"), None).await
     }
 
     /// `GET …/destination/aws-trust-info`.
     pub async fn trust_info(&self, org: &str, name: &str) -> Reply {
-        self.call(
-            Method::GET,
-            &format!("exports/{org}/{name}/destination/aws-trust-info"),
-            None,
-        )
-        .await
+        self.call(Method::GET, &format!("exports/{org}/{name}/destination/aws-trust-info"), None).await
     }
 
     /// `POST events/{org}` with these bytes.
@@ -287,10 +238,7 @@ impl Rest {
             Encoding::Gzip => {
                 request = request.header("content-encoding", "gzip");
                 let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-                encoder
-                    .write_all(&body)
-                    .and_then(|()| encoder.finish())
-                    .expect("memory takes every write")
+                encoder.write_all(&body).and_then(|()| encoder.finish()).expect("memory takes every write")
             }
         };
         Ok(Reply::of(request.body(body).send().await?).await)
@@ -301,10 +249,8 @@ impl Rest {
     /// # Panics
     /// When they are not.
     pub async fn accept(&self, org: &str, events: &[SentEvent]) -> Vec<Accepted> {
-        let reply = self
-            .try_ingest(org, ndjson(events), &Ingest::default())
-            .await
-            .expect("the controller answers");
+        let reply =
+            self.try_ingest(org, ndjson(events), &Ingest::default()).await.expect("the controller answers");
         let body = reply.expect(200);
         accepted(&body, events)
     }
@@ -320,19 +266,8 @@ pub fn accepted(answer: &Value, events: &[SentEvent]) -> Vec<Accepted> {
         panic!("first and last expected in {answer}");
     };
     assert_eq!(answer["accepted"].as_u64(), Some(events.len() as u64), "{answer}");
-    assert_eq!(
-        last - first + 1,
-        events.len() as u64,
-        "sequences are dense: {answer}"
-    );
-    events
-        .iter()
-        .zip(first..)
-        .map(|(event, sequence)| Accepted {
-            sequence,
-            id: event.id.clone(),
-        })
-        .collect()
+    assert_eq!(last - first + 1, events.len() as u64, "sequences are dense: {answer}");
+    events.iter().zip(first..).map(|(event, sequence)| Accepted { sequence, id: event.id.clone() }).collect()
 }
 
 /// How events are sent.

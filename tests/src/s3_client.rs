@@ -67,11 +67,7 @@ pub fn client_with_checksums(
             .force_path_style(true)
             .request_checksum_calculation(checksums)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(OPERATION_LIMIT)
-                    .build(),
-            )
+            .timeout_config(TimeoutConfig::builder().operation_timeout(OPERATION_LIMIT).build())
             .build(),
     )
 }
@@ -86,11 +82,7 @@ pub fn sts_client(endpoint: &str, region: &str, keys: &Keys) -> aws_sdk_sts::Cli
             .region(aws_sdk_sts::config::Region::new(region.to_owned()))
             .credentials_provider(keys.credentials())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(OPERATION_LIMIT)
-                    .build(),
-            )
+            .timeout_config(TimeoutConfig::builder().operation_timeout(OPERATION_LIMIT).build())
             .build(),
     )
 }
@@ -99,8 +91,6 @@ pub fn sts_client(endpoint: &str, region: &str, keys: &Keys) -> aws_sdk_sts::Cli
 pub fn refusal<E: ProvideErrorMetadata>(
     error: &SdkError<E, aws_sdk_s3::config::http::HttpResponse>,
 ) -> (u16, String) {
-    let status = error
-        .raw_response()
-        .map_or(0, |response| response.status().as_u16());
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
     (status, error.code().unwrap_or_default().to_owned())
 }

@@ -57,11 +57,7 @@ impl Authorization {
             date: date.to_owned(),
             region: region.to_owned(),
             service: service.to_owned(),
-            signed_headers: fields
-                .get("SignedHeaders")?
-                .split(';')
-                .map(str::to_owned)
-                .collect(),
+            signed_headers: fields.get("SignedHeaders")?.split(';').map(str::to_owned).collect(),
             signature: (*fields.get("Signature")?).to_owned(),
         })
     }
@@ -76,11 +72,8 @@ impl Authorization {
     }
 
     fn sign(&self, secret: &str, request: Request<'_>) -> String {
-        let timestamp = request
-            .headers
-            .get("x-amz-date")
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let timestamp =
+            request.headers.get("x-amz-date").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let text = format!(
             "AWS4-HMAC-SHA256\n{timestamp}\n{}\n{}",
             self.scope(),
@@ -88,9 +81,7 @@ impl Authorization {
         );
         let key = [self.date.as_str(), &self.region, &self.service, "aws4_request"]
             .iter()
-            .fold(format!("AWS4{secret}").into_bytes(), |key, part| {
-                hmac_sha256(&key, part.as_bytes())
-            });
+            .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac_sha256(&key, part.as_bytes()));
         hex(&hmac_sha256(&key, text.as_bytes()))
     }
 }
@@ -103,16 +94,10 @@ pub fn authorize(
     service: &str,
     request: Request<'_>,
 ) -> String {
-    let timestamp = request
-        .headers
-        .get("x-amz-date")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let mut signed_headers: Vec<String> = request
-        .headers
-        .keys()
-        .map(|name| name.as_str().to_owned())
-        .collect();
+    let timestamp =
+        request.headers.get("x-amz-date").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut signed_headers: Vec<String> =
+        request.headers.keys().map(|name| name.as_str().to_owned()).collect();
     signed_headers.sort();
     let mut authorization = Authorization {
         access_key_id: access_key_id.to_owned(),
@@ -137,10 +122,7 @@ fn canonical(request: Request<'_>, signed_headers: &[String]) -> String {
         .map(|(name, value)| (encode(&name, ""), encode(&value, "")))
         .collect();
     query.sort();
-    let query: Vec<String> = query
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let query: Vec<String> = query.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     let mut headers = String::new();
     for name in signed_headers {
         let values: Vec<String> = request
@@ -148,10 +130,7 @@ fn canonical(request: Request<'_>, signed_headers: &[String]) -> String {
             .get_all(name)
             .iter()
             .map(|value| {
-                String::from_utf8_lossy(value.as_bytes())
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" ")
+                String::from_utf8_lossy(value.as_bytes()).split_whitespace().collect::<Vec<_>>().join(" ")
             })
             .collect();
         headers.extend([name.as_str(), ":", &values.join(","), "\n"]);
@@ -217,10 +196,7 @@ mod tests {
         for (name, value) in [
             ("host", "examplebucket.s3.amazonaws.com"),
             ("range", "bytes=0-9"),
-            (
-                "x-amz-content-sha256",
-                "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            ),
+            ("x-amz-content-sha256", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
             ("x-amz-date", "20130524T000000Z"),
         ] {
             headers.insert(name, value.parse().expect("a header value"));
@@ -241,10 +217,7 @@ mod tests {
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         let header = authorize("AKIAIOSFODNN7EXAMPLE", secret, "us-east-1", "s3", request);
         let parsed = Authorization::parse(&header).expect("our own header");
-        assert_eq!(
-            parsed.signature,
-            "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
-        );
+        assert_eq!(parsed.signature, "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
         assert!(parsed.is_by(secret, request) && !parsed.is_by("another", request));
     }
 

@@ -144,9 +144,7 @@ impl StrictAws {
 
     /// Creates a bucket encrypted with a KMS key.
     pub fn create_kms_bucket(&self, name: &str, region: &str, kms_key_arn: &str) {
-        self.state()
-            .account
-            .create_bucket(name, region, Some(kms_key_arn.to_owned()));
+        self.state().account.create_bucket(name, region, Some(kms_key_arn.to_owned()));
     }
 
     /// The next `times` requests of this kind meet the fault; earlier wishes come first.
@@ -171,12 +169,7 @@ impl StrictAws {
 
     /// The requests of one kind, oldest first.
     pub fn recorded_of(&self, operation: Operation) -> Vec<Recorded> {
-        self.state()
-            .recorded
-            .iter()
-            .filter(|record| record.operation == operation)
-            .cloned()
-            .collect()
+        self.state().recorded.iter().filter(|record| record.operation == operation).cloned().collect()
     }
 
     /// Everything that was ever stored in a bucket, oldest first, overwritten versions too.
@@ -189,9 +182,7 @@ impl StrictAws {
         let mut first: BTreeMap<String, String> = BTreeMap::new();
         let mut overwritten = Vec::new();
         for version in self.versions(bucket) {
-            let known = first
-                .entry(version.key.clone())
-                .or_insert_with(|| version.sha256.clone());
+            let known = first.entry(version.key.clone()).or_insert_with(|| version.sha256.clone());
             if *known != version.sha256 {
                 overwritten.push(version.key);
             }
@@ -201,10 +192,8 @@ impl StrictAws {
 
     /// A client that may do everything in every bucket, and is recorded like any other.
     pub fn client(&self) -> aws_sdk_s3::Client {
-        let keys = self.create_identity(
-            "arn:aws:iam::999999999999:user/harness-reader",
-            Policy::everything(),
-        );
+        let keys =
+            self.create_identity("arn:aws:iam::999999999999:user/harness-reader", Policy::everything());
         client(self.endpoint(), REGION, &keys)
     }
 
@@ -238,27 +227,13 @@ impl Call {
             BTreeMap::new()
         };
         let query = request.uri().query().unwrap_or_default();
-        let operation = Operation::of(
-            request.method(),
-            bucket,
-            key,
-            query,
-            form.get("Action").map(String::as_str),
-        );
-        Self {
-            operation,
-            bucket: bucket.to_owned(),
-            key: key.to_owned(),
-            form,
-            request,
-        }
+        let operation =
+            Operation::of(request.method(), bucket, key, query, form.get("Action").map(String::as_str));
+        Self { operation, bucket: bucket.to_owned(), key: key.to_owned(), form, request }
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
+        self.request.headers().get(name).and_then(|value| value.to_str().ok())
     }
 
     fn query(&self, name: &str) -> Option<String> {
@@ -278,16 +253,12 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Bytes>) -> Answer {
     };
     let answer = match fault {
         None => Ok(judge(&state, &call)),
-        Some(Fault::Answer {
-            status,
-            code,
-            message,
-        }) => Ok(Refusal::new(status, code, message).response(call.operation, call.request.method())),
-        Some(Fault::Garbage) => Ok(answer::response(
-            StatusCode::OK,
-            "text/html",
-            "<html>not what you asked for".to_owned(),
-        )),
+        Some(Fault::Answer { status, code, message }) => {
+            Ok(Refusal::new(status, code, message).response(call.operation, call.request.method()))
+        }
+        Some(Fault::Garbage) => {
+            Ok(answer::response(StatusCode::OK, "text/html", "<html>not what you asked for".to_owned()))
+        }
         Some(Fault::Elsewhere { region }) => {
             Ok(Refusal::elsewhere(&region).response(call.operation, call.request.method()))
         }
@@ -308,12 +279,7 @@ async fn serve(state: Arc<Mutex<State>>, request: Request<Bytes>) -> Answer {
 
 fn judge(state: &Mutex<State>, call: &Call) -> Response<Full<Bytes>> {
     let mut state = lock(state);
-    let State {
-        dialect,
-        account,
-        script: _,
-        recorded: _,
-    } = &mut *state;
+    let State { dialect, account, script: _, recorded: _ } = &mut *state;
     let judged = match call.operation {
         Operation::AssumeRole => sts::assume_role(account, call),
         Operation::GetCallerIdentity => sts::get_caller_identity(account, call),
@@ -323,11 +289,7 @@ fn judge(state: &Mutex<State>, call: &Call) -> Response<Full<Bytes>> {
         | Operation::HeadBucket
         | Operation::GetBucketLocation
         | Operation::ListObjects => s3::answer(account, *dialect, call),
-        Operation::Unknown => Err(Refusal::new(
-            501,
-            "NotImplemented",
-            "the stub does not know this call",
-        )),
+        Operation::Unknown => Err(Refusal::new(501, "NotImplemented", "the stub does not know this call")),
     };
     judged.unwrap_or_else(|refusal| refusal.response(call.operation, call.request.method()))
 }

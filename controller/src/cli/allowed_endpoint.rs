@@ -28,10 +28,7 @@ impl FromStr for AllowedEndpoint {
         match text {
             "loopback" => Ok(Self::Loopback),
             "private" => Ok(Self::Private),
-            network => network
-                .parse()
-                .map(Self::Network)
-                .map_err(|_| InvalidAllowedEndpoint),
+            network => network.parse().map(Self::Network).map_err(|_| InvalidAllowedEndpoint),
         }
     }
 }
@@ -53,17 +50,10 @@ mod tests {
     #[test]
     fn an_exception_is_a_word_or_a_network() {
         for text in ["loopback", "private", "10.20.0.0/16", "fd00::/8"] {
-            assert_eq!(
-                text.parse::<AllowedEndpoint>().map(|e| e.to_string()).as_deref(),
-                Ok(text)
-            );
+            assert_eq!(text.parse::<AllowedEndpoint>().map(|e| e.to_string()).as_deref(), Ok(text));
         }
         for bad in ["", "Loopback", "10.0.0.1", "10.0.0.0/33", "example.com", "*"] {
-            assert_eq!(
-                bad.parse::<AllowedEndpoint>(),
-                Err(InvalidAllowedEndpoint),
-                "{bad}"
-            );
+            assert_eq!(bad.parse::<AllowedEndpoint>(), Err(InvalidAllowedEndpoint), "{bad}");
         }
     }
 }

@@ -45,11 +45,7 @@ pub(super) async fn execute(options: CheckOptions) -> Result<Verdict, RestError>
 }
 
 fn verdict(report: &Value) -> Verdict {
-    if report.get("healthy") == Some(&Value::Bool(true)) {
-        Verdict::Well
-    } else {
-        Verdict::NotWell
-    }
+    if report.get("healthy") == Some(&Value::Bool(true)) { Verdict::Well } else { Verdict::NotWell }
 }
 
 fn render(destination: &DestinationRef, report: &Value) -> String {
@@ -71,9 +67,7 @@ fn render_step(step: &Value) -> String {
     let mut text = format!("  {style}{mark}{style:#} {name:<15}  {style}{result}{style:#}");
     if matches!(result.as_str(), "failed" | "warning") {
         let reason = text_at(step, "/reason").unwrap_or_default();
-        let code = text_at(step, "/code")
-            .map(|code| format!(" ({code})"))
-            .unwrap_or_default();
+        let code = text_at(step, "/code").map(|code| format!(" ({code})")).unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = write!(text, "  {reason}{code}");
         for (label, pointer) in [("", "/message"), ("To do: ", "/remedy")] {

@@ -78,36 +78,20 @@ fn scope_parser() -> impl TypedValueParser<Value = Scope> {
 pub(super) async fn execute(options: ClientOptions) -> Result<Verdict, RestError> {
     match options.command {
         // Without an organization the flag for every one was given: clap asks for one of the two.
-        ClientCommand::Add {
-            organization,
-            every_organization: _,
-            scopes,
-            output,
-            connection,
-        } => {
+        ClientCommand::Add { organization, every_organization: _, scopes, output, connection } => {
             let client = RestClient::sign_in(&connection).await?;
-            let body = NewClient {
-                organization: organization.map(String::from),
-                scopes,
-            };
+            let body = NewClient { organization: organization.map(String::from), scopes };
             let added = client.call(Method::POST, &["clients"], Some(&body)).await?;
-            print_answer(output, &added, || {
-                render_added(&added, client.token_url().as_str())
-            });
+            print_answer(output, &added, || render_added(&added, client.token_url().as_str()));
         }
         ClientCommand::List { output, connection } => {
             let client = RestClient::sign_in(&connection).await?;
             let listed = client.call(Method::GET, &["clients"], NO_BODY).await?;
             print_answer(output, &listed, || render_list(&listed));
         }
-        ClientCommand::Remove {
-            client_id,
-            connection,
-        } => {
+        ClientCommand::Remove { client_id, connection } => {
             let client = RestClient::sign_in(&connection).await?;
-            client
-                .call(Method::DELETE, &["clients", &client_id], NO_BODY)
-                .await?;
+            client.call(Method::DELETE, &["clients", &client_id], NO_BODY).await?;
             anstream::println!("{client_id} is removed: it gets no more tokens.");
         }
     }
@@ -143,10 +127,7 @@ fn organization(client: &Value) -> String {
 }
 
 fn scopes(client: &Value) -> String {
-    let scopes: Vec<&str> = list_at(client, "/scopes")
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let scopes: Vec<&str> = list_at(client, "/scopes").iter().filter_map(Value::as_str).collect();
     super::output::plain(&scopes.join(" "))
 }
 

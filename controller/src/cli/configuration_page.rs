@@ -28,10 +28,7 @@ fn page() -> String {
     commands(&cli, "barndoor-export", &mut text);
     text.push_str("\n## Reaching the controller\n\n`client`, `check` and `status` also take:\n\n");
     if let Some(status) = cli.find_subcommand("status") {
-        for argument in status
-            .get_arguments()
-            .filter(|argument| reaches_the_controller(argument))
-        {
+        for argument in status.get_arguments().filter(|argument| reaches_the_controller(argument)) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "- {}", entry(argument));
         }
@@ -59,21 +56,14 @@ fn section(command: &Command, path: &str, text: &mut String) {
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let end = if about.ends_with(['.', '?']) { "" } else { "." };
     let _ = writeln!(text, "\n## `{path}`\n\n{about}{end}\n");
-    for argument in command
-        .get_arguments()
-        .filter(|argument| !reaches_the_controller(argument))
-    {
+    for argument in command.get_arguments().filter(|argument| !reaches_the_controller(argument)) {
         let _ = writeln!(text, "- {}", entry(argument));
     }
 }
 
 fn entry(argument: &Arg) -> String {
-    let values: Vec<&str> = argument
-        .get_value_names()
-        .unwrap_or_default()
-        .iter()
-        .map(AsRef::as_ref)
-        .collect();
+    let values: Vec<&str> =
+        argument.get_value_names().unwrap_or_default().iter().map(AsRef::as_ref).collect();
     let takes_value = argument.get_action().takes_values();
     let name = match argument.get_long() {
         Some(long) if takes_value => format!("--{long} {}", values.join(" ")),
@@ -84,36 +74,20 @@ fn entry(argument: &Arg) -> String {
     if let Some(variable) = argument.get_env() {
         notes.push(format!("`{}`", variable.to_string_lossy()));
     }
-    let defaults: Vec<_> = argument
-        .get_default_values()
-        .iter()
-        .map(|value| value.to_string_lossy())
-        .collect();
+    let defaults: Vec<_> =
+        argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     if takes_value && !defaults.is_empty() {
         notes.push(format!("default `{}`", defaults.join(",")));
     }
-    let possible: Vec<String> = argument
-        .get_possible_values()
-        .iter()
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
+    let possible: Vec<String> =
+        argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     if takes_value && !possible.is_empty() {
         notes.push(format!("one of {}", possible.join(", ")));
     }
-    let notes = if notes.is_empty() {
-        String::new()
-    } else {
-        format!(" ({})", notes.join("; "))
-    };
-    let help = argument
-        .get_long_help()
-        .or_else(|| argument.get_help())
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    format!(
-        "`{name}`{notes}: {}",
-        help.split_whitespace().collect::<Vec<_>>().join(" ")
-    )
+    let notes = if notes.is_empty() { String::new() } else { format!(" ({})", notes.join("; ")) };
+    let help =
+        argument.get_long_help().or_else(|| argument.get_help()).map(ToString::to_string).unwrap_or_default();
+    format!("`{name}`{notes}: {}", help.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[test]
@@ -124,8 +98,5 @@ fn the_configuration_page_says_what_the_command_line_does() {
         std::fs::write(PAGE, &expected).expect("docs/configuration.md can be written");
     }
     let committed = std::fs::read_to_string(PAGE).unwrap_or_default();
-    assert!(
-        committed == expected,
-        "docs/configuration.md has drifted: run `make generate` and commit it"
-    );
+    assert!(committed == expected, "docs/configuration.md has drifted: run `make generate` and commit it");
 }

@@ -32,10 +32,7 @@ pub enum DataDirError {
 /// Makes the folder for this user alone when it is missing, and proves that files can be written in it. Returns its
 /// absolute path.
 pub(super) fn prepare(path: &Path) -> Result<PathBuf, DataDirError> {
-    let failed = |source| DataDirError::Create {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| DataDirError::Create { path: path.to_owned(), source };
     match std::fs::metadata(path) {
         Ok(found) if !found.is_dir() => return Err(DataDirError::NotAFolder(path.to_owned())),
         Ok(found) => {
@@ -44,31 +41,19 @@ pub(super) fn prepare(path: &Path) -> Result<PathBuf, DataDirError> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(path)
-                .map_err(failed)?;
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         }
         Err(error) => return Err(failed(error)),
     }
     let path = path.canonicalize().map_err(failed)?;
-    probe(&path).map_err(|source| DataDirError::NotWritable {
-        path: path.clone(),
-        source,
-    })?;
+    probe(&path).map_err(|source| DataDirError::NotWritable { path: path.clone(), source })?;
     Ok(path)
 }
 
 fn probe(folder: &Path) -> io::Result<()> {
     // One name per process, so that a second start does not remove the first one's.
     let file = folder.join(format!(".write-probe-{}", std::process::id()));
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&file)?;
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&file)?;
     std::fs::remove_file(&file)
 }
 

@@ -35,10 +35,7 @@ impl FromStr for DestinationRef {
         if organization.is_empty() || name.is_empty() || name.contains('/') {
             return Err(InvalidDestinationRef::Shape);
         }
-        Ok(Self {
-            organization: organization.parse()?,
-            name: name.parse()?,
-        })
+        Ok(Self { organization: organization.parse()?, name: name.parse()? })
     }
 }
 
@@ -55,10 +52,7 @@ mod tests {
     #[test]
     fn a_destination_is_an_organization_and_a_name() {
         let parsed: DestinationRef = "acme/datadog-json".parse().expect("a destination");
-        assert_eq!(
-            (parsed.organization.as_str(), parsed.name.as_str()),
-            ("acme", "datadog-json")
-        );
+        assert_eq!((parsed.organization.as_str(), parsed.name.as_str()), ("acme", "datadog-json"));
         assert_eq!(parsed.to_string(), "acme/datadog-json");
     }
 
@@ -69,9 +63,6 @@ mod tests {
             assert_eq!(refusal, InvalidDestinationRef::Shape, "{bad}");
         }
         let refusal = "Acme/x".parse::<DestinationRef>().expect_err("upper case");
-        assert!(
-            refusal.to_string().starts_with("organization_id must be"),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().starts_with("organization_id must be"), "{refusal}");
     }
 }

@@ -36,10 +36,7 @@ impl FromStr for Seconds {
         if !number.bytes().all(|b| b.is_ascii_digit()) {
             return Err(InvalidDuration);
         }
-        let seconds = number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(unit_seconds));
+        let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_seconds));
         match seconds {
             Some(seconds @ 1..=DURATION_MAX_SECONDS) => Ok(Self(seconds)),
             Some(_) | None => Err(InvalidDuration),
@@ -50,10 +47,8 @@ impl FromStr for Seconds {
 impl fmt::Display for Seconds {
     /// In the largest unit that needs no fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, seconds) = UNITS
-            .into_iter()
-            .find(|(_, seconds)| self.0.is_multiple_of(*seconds))
-            .unwrap_or(('s', 1));
+        let (unit, seconds) =
+            UNITS.into_iter().find(|(_, seconds)| self.0.is_multiple_of(*seconds)).unwrap_or(('s', 1));
         write!(f, "{}{unit}", self.0 / seconds)
     }
 }
@@ -69,31 +64,14 @@ mod tests {
             assert_eq!(parsed.duration().as_secs(), seconds, "{text}");
             assert_eq!(parsed.to_string(), text);
         }
-        assert_eq!(
-            "24h"
-                .parse::<Seconds>()
-                .map(|parsed| parsed.to_string())
-                .as_deref(),
-            Ok("1d")
-        );
+        assert_eq!("24h".parse::<Seconds>().map(|parsed| parsed.to_string()).as_deref(), Ok("1d"));
     }
 
     #[test]
     fn anything_else_is_refused_with_an_example() {
-        for bad in [
-            "",
-            "30",
-            "d",
-            "0s",
-            "-1d",
-            "+1d",
-            "1.5h",
-            "1w",
-            "30 d",
-            "30D",
-            "3651d",
-            "99999999999999999999d",
-        ] {
+        for bad in
+            ["", "30", "d", "0s", "-1d", "+1d", "1.5h", "1w", "30 d", "30D", "3651d", "99999999999999999999d"]
+        {
             let refusal = bad.parse::<Seconds>().expect_err(bad);
             assert!(refusal.to_string().ends_with("such as 30d"), "{refusal}");
         }

@@ -15,9 +15,7 @@ pub struct InvalidLogLevel(#[from] ParseError);
 /// Installs the subscriber; when there is one already, as in tests, that one stays.
 pub(super) fn init(level: &str, format: LogFormat) -> Result<(), InvalidLogLevel> {
     let filter = EnvFilter::builder().parse(level)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _installed = match format {
         LogFormat::Text => builder.with_ansi(colours()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

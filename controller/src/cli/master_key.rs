@@ -25,9 +25,7 @@ impl MasterKey {
     /// Never repeats the text.
     pub fn parse(text: &str) -> Result<Self, InvalidMasterKey> {
         let text = text.trim();
-        let bytes = from_hexadecimal(text)
-            .or_else(|| STANDARD.decode(text).ok())
-            .ok_or(InvalidMasterKey)?;
+        let bytes = from_hexadecimal(text).or_else(|| STANDARD.decode(text).ok()).ok_or(InvalidMasterKey)?;
         bytes.try_into().map(Self).map_err(|_| InvalidMasterKey)
     }
 
@@ -49,10 +47,7 @@ fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
     if text.len() != MASTER_KEY_BYTES * 2 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok())
-        .collect()
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
 impl std::fmt::Debug for MasterKey {
@@ -76,10 +71,7 @@ mod tests {
     fn a_key_is_thirty_two_bytes_in_hexadecimal_or_base64() {
         let key = MasterKey::parse(&"a5".repeat(32)).expect("hexadecimal");
         assert_eq!(key.bytes(), &[0xa5; 32]);
-        assert_eq!(
-            MasterKey::parse(&format!("{}\n", STANDARD.encode([0xa5; 32]))),
-            Ok(key)
-        );
+        assert_eq!(MasterKey::parse(&format!("{}\n", STANDARD.encode([0xa5; 32]))), Ok(key));
     }
 
     #[test]

@@ -54,9 +54,7 @@ pub(super) fn styled(style: Style, words: &str) -> String {
 
 /// The text without control characters.
 pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect()
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 /// The text or number at this JSON pointer; `None` when there is none, or an empty one.
@@ -72,20 +70,13 @@ pub(super) fn text_at(value: &Value, pointer: &str) -> Option<String> {
 
 /// The list at this JSON pointer; empty when there is none.
 pub(super) fn list_at<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 /// Rows under a heading, columns aligned by characters; the last column is not padded.
 pub(super) fn table<const COLUMNS: usize>(heading: [&str; COLUMNS], rows: &[[String; COLUMNS]]) -> String {
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .chain([heading[column].len()])
-            .max()
-            .unwrap_or(0)
+        rows.iter().map(|row| row[column].chars().count()).chain([heading[column].len()]).max().unwrap_or(0)
     });
     let line = |cells: [&str; COLUMNS]| {
         let mut line = String::new();
@@ -127,10 +118,7 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_lines_have_no_tail() {
-        let rows = [
-            ["a".to_owned(), "first".to_owned()],
-            ["längst".to_owned(), String::new()],
-        ];
+        let rows = [["a".to_owned(), "first".to_owned()], ["längst".to_owned(), String::new()]];
         let text = anstream::adapter::strip_str(&table(["Name", "What"], &rows)).to_string();
         assert_eq!(text, "Name    What\na       first\nlängst\n");
     }

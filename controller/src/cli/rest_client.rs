@@ -139,10 +139,7 @@ impl RestClient {
     /// Reads the client file and gets a token with it.
     pub(super) async fn sign_in(options: &ConnectionOptions) -> Result<Self, RestError> {
         let file = read_client_file(options)?;
-        let base = options
-            .endpoint
-            .clone()
-            .unwrap_or_else(|| base_of(&file.token_url));
+        let base = options.endpoint.clone().unwrap_or_else(|| base_of(&file.token_url));
         let http = http_client(options, [&base, &file.token_url])?;
         let form = [
             ("grant_type", "client_credentials"),
@@ -157,21 +154,10 @@ impl RestClient {
         if !status.is_success() {
             return Err(refusal(&file.token_url, status, answer.as_ref()));
         }
-        let token = answer
-            .as_ref()
-            .and_then(|answer| answer.get("access_token"))
-            .and_then(Value::as_str);
+        let token = answer.as_ref().and_then(|answer| answer.get("access_token")).and_then(Value::as_str);
         match token {
-            Some(token) => Ok(Self {
-                token: token.to_owned(),
-                http,
-                base,
-                token_url: file.token_url,
-            }),
-            None => Err(RestError::NotUnderstood {
-                origin,
-                status: status.as_u16(),
-            }),
+            Some(token) => Ok(Self { token: token.to_owned(), http, base, token_url: file.token_url }),
+            None => Err(RestError::NotUnderstood { origin, status: status.as_u16() }),
         }
     }
 
@@ -205,24 +191,13 @@ impl RestClient {
 
 fn read_client_file(options: &ConnectionOptions) -> Result<ClientFile, RestError> {
     let path = &options.client_file;
-    let text = std::fs::read(path).map_err(|source| RestError::ClientFile {
-        path: path.clone(),
-        source,
-    })?;
+    let text = std::fs::read(path).map_err(|source| RestError::ClientFile { path: path.clone(), source })?;
     // Why is not shown: serde's message could repeat the secret.
     let not_one = || RestError::NotAClientFile(path.clone());
     let file: AdminClientFile = serde_json::from_slice(&text).map_err(|_| not_one())?;
-    let AdminClientFile {
-        client_id,
-        client_secret,
-        token_url,
-    } = file;
+    let AdminClientFile { client_id, client_secret, token_url } = file;
     let token_url = token_url.parse().map_err(|_| not_one())?;
-    Ok(ClientFile {
-        client_id,
-        client_secret,
-        token_url,
-    })
+    Ok(ClientFile { client_id, client_secret, token_url })
 }
 
 /// The controller whose token URL this is.
@@ -237,10 +212,7 @@ fn url_of(base: &Url, path: &[&str]) -> Url {
     let mut url = base.clone();
     // Only URLs such as mailto: have no segments, and no request could be sent there: it stays as it is and fails then.
     if let Ok(mut segments) = url.path_segments_mut() {
-        segments
-            .pop_if_empty()
-            .extend(PREFIX.split('/').skip(1))
-            .extend(path);
+        segments.pop_if_empty().extend(PREFIX.split('/').skip(1)).extend(path);
     }
     url
 }
@@ -262,9 +234,7 @@ fn http_client(options: &ConnectionOptions, urls: [&Url; 2]) -> Result<Client, R
             Certificate::from_pem_bundle(&pem).map_err(|error| RestError::Client(innermost(&error)))?;
         builder = builder.tls_certs_merge(found);
     }
-    builder
-        .build()
-        .map_err(|error| RestError::Client(innermost(&error)))
+    builder.build().map_err(|error| RestError::Client(innermost(&error)))
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -280,11 +250,7 @@ fn is_loopback(url: &Url) -> bool {
 async fn send(request: RequestBuilder, url: &Url) -> Result<(StatusCode, Option<Value>), RestError> {
     let unreachable = |error: reqwest::Error| RestError::Unreachable {
         origin: url.origin().ascii_serialization(),
-        cause: if error.is_timeout() {
-            "no answer in time".to_owned()
-        } else {
-            innermost(&error)
-        },
+        cause: if error.is_timeout() { "no answer in time".to_owned() } else { innermost(&error) },
     };
     let response = request.send().await.map_err(unreachable)?;
     let status = response.status();
@@ -308,19 +274,11 @@ async fn read(mut response: Response) -> Result<Vec<u8>, reqwest::Error> {
 /// What the controller said, from the first of the fields that all its errors have.
 fn refusal(url: &Url, status: StatusCode, answer: Option<&Value>) -> RestError {
     let said = |pointer| answer.and_then(|answer| text_at(answer, pointer));
-    match said("/message")
-        .or_else(|| said("/error_description"))
-        .or_else(|| said("/detail"))
-    {
-        Some(message) => RestError::Refused {
-            status: status.as_u16(),
-            reason: said("/reason"),
-            message,
-        },
-        None => RestError::NotUnderstood {
-            origin: url.origin().ascii_serialization(),
-            status: status.as_u16(),
-        },
+    match said("/message").or_else(|| said("/error_description")).or_else(|| said("/detail")) {
+        Some(message) => RestError::Refused { status: status.as_u16(), reason: said("/reason"), message },
+        None => {
+            RestError::NotUnderstood { origin: url.origin().ascii_serialization(), status: status.as_u16() }
+        }
     }
 }
 

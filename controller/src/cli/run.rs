@@ -86,19 +86,9 @@ async fn prepare(options: RunOptions) -> Result<Prepared, RunError> {
     };
     let data_dir = data_dir::prepare(&options.data_dir)?;
     let address = options.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen { address, source })?;
+    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     if options.listens_in_the_clear() {
         tracing::warn!(%address, "tokens and events cross the network in the clear: use --tls-cert, or a proxy that ends TLS");
     }
-    Ok(Prepared {
-        options,
-        data_dir,
-        master_key,
-        tls,
-        ca_certificates,
-        listener,
-        shutdown,
-    })
+    Ok(Prepared { options, data_dir, master_key, tls, ca_certificates, listener, shutdown })
 }

@@ -156,15 +156,12 @@ fn parse_public_url(text: &str) -> Result<Url, String> {
     if matches!(url.scheme(), "https" | "http") && url.has_host() && plain && url.fragment().is_none() {
         Ok(url)
     } else {
-        Err(format!(
-            "only http or https, a host and perhaps a port and path: {hint}"
-        ))
+        Err(format!("only http or https, a host and perhaps a port and path: {hint}"))
     }
 }
 
 fn parse_principal_arn(text: &str) -> Result<RoleArn, &'static str> {
-    text.parse()
-        .map_err(|_| "write a role's ARN such as arn:aws:iam::123456789012:role/platform/barndoor")
+    text.parse().map_err(|_| "write a role's ARN such as arn:aws:iam::123456789012:role/platform/barndoor")
 }
 
 #[cfg(test)]
@@ -195,18 +192,9 @@ mod tests {
 
     #[test]
     fn allowed_endpoints_repeat_and_split_at_commas() {
-        let options = run(&[
-            "--allow-endpoint",
-            "loopback,10.0.0.0/8",
-            "--allow-endpoint",
-            "private",
-        ]);
-        let texts: Vec<String> = options
-            .expect("three")
-            .allow_endpoint
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let options = run(&["--allow-endpoint", "loopback,10.0.0.0/8", "--allow-endpoint", "private"]);
+        let texts: Vec<String> =
+            options.expect("three").allow_endpoint.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["loopback", "10.0.0.0/8", "private"]);
     }
 
@@ -214,20 +202,9 @@ mod tests {
     fn a_certificate_needs_its_key_and_a_key_its_certificate() {
         assert!(run(&["--tls-cert", "a.pem"]).is_err());
         assert!(run(&["--tls-key", "a.key"]).is_err());
-        let options = run(&[
-            "--tls-cert",
-            "a.pem",
-            "--tls-key",
-            "a.key",
-            "--listen",
-            "0.0.0.0:8443",
-        ]);
+        let options = run(&["--tls-cert", "a.pem", "--tls-key", "a.key", "--listen", "0.0.0.0:8443"]);
         assert!(!options.expect("both").listens_in_the_clear());
-        assert!(
-            run(&["--listen", "0.0.0.0:8080"])
-                .expect("plain http")
-                .listens_in_the_clear()
-        );
+        assert!(run(&["--listen", "0.0.0.0:8080"]).expect("plain http").listens_in_the_clear());
     }
 
     #[test]
@@ -237,11 +214,7 @@ mod tests {
             ("--event-log-limit", "lots", "such as 20GiB"),
             ("--organization-share", "0", "such as 50%"),
             ("--allow-endpoint", "everything", "10.20.0.0/16"),
-            (
-                "--principal-arn",
-                "arn:aws:iam::1:root",
-                "arn:aws:iam::123456789012:role/",
-            ),
+            ("--principal-arn", "arn:aws:iam::1:root", "arn:aws:iam::123456789012:role/"),
             ("--public-url", "ftp://x", "https://audit.example.com"),
             ("--public-url", "https://user:pass@x", "https://audit.example.com"),
         ] {
@@ -256,10 +229,7 @@ mod tests {
         for argument in Command::command().get_arguments() {
             let long = argument.get_long().expect("every flag is long");
             let expected = format!("BARNDOOR_{}", long.to_ascii_uppercase().replace('-', "_"));
-            assert_eq!(
-                argument.get_env().and_then(|name| name.to_str()),
-                Some(expected.as_str())
-            );
+            assert_eq!(argument.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
         }
     }
 }

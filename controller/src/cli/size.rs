@@ -138,18 +138,8 @@ mod tests {
 
     #[test]
     fn a_size_without_sense_is_refused_with_an_example() {
-        for bad in [
-            "",
-            "GiB",
-            "1KiB",
-            "63MiB",
-            "-1GiB",
-            "1.5GiB",
-            "20 GiB",
-            "20gb",
-            "99999999999TiB",
-            "half",
-        ] {
+        for bad in ["", "GiB", "1KiB", "63MiB", "-1GiB", "1.5GiB", "20 GiB", "20gb", "99999999999TiB", "half"]
+        {
             let refusal = bad.parse::<EventLogLimit>().expect_err(bad);
             assert!(refusal.to_string().ends_with("such as 20GiB"), "{refusal}");
         }
@@ -158,10 +148,7 @@ mod tests {
     #[test]
     fn a_share_is_a_percentage() {
         assert_eq!("50%".parse::<Share>().map(|share| share.of_bytes(1_000)), Ok(500));
-        assert_eq!(
-            "100".parse::<Share>().map(|share| share.to_string()).as_deref(),
-            Ok("100%")
-        );
+        assert_eq!("100".parse::<Share>().map(|share| share.to_string()).as_deref(), Ok("100%"));
         for bad in ["", "%", "0%", "101%", "-5%", "5.5%", "half"] {
             assert_eq!(bad.parse::<Share>(), Err(InvalidShare), "{bad}");
         }

@@ -105,10 +105,7 @@ fn delivery(status: &Value) -> String {
         ("delivered", at("/delivery/delivered")),
         ("filtered", at("/delivery/filtered")),
         ("dropped", at("/delivery/dropped")),
-        (
-            "possibly duplicated",
-            at("/delivery/possibly_duplicated").filter(|count| count != "0"),
-        ),
+        ("possibly duplicated", at("/delivery/possibly_duplicated").filter(|count| count != "0")),
         ("backlog", at("/delivery/backlog")),
         ("oldest pending", at("/delivery/oldest_pending_at")),
         ("last object", at("/delivery/last_object/key")),
@@ -119,18 +116,9 @@ fn delivery(status: &Value) -> String {
 fn issue(status: &Value) -> String {
     let at = |field: &str| text_at(status, &format!("/delivery/last_issue/{field}"));
     let what = at("operation").map(|operation| {
-        [Some(operation), at("code"), at("message")]
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>()
-            .join(": ")
+        [Some(operation), at("code"), at("message")].into_iter().flatten().collect::<Vec<_>>().join(": ")
     });
-    facts(&[
-        ("what", what),
-        ("to do", at("remedy")),
-        ("seen", at("at")),
-        ("times in a row", at("count")),
-    ])
+    facts(&[("what", what), ("to do", at("remedy")), ("seen", at("at")), ("times in a row", at("count"))])
 }
 
 fn check(status: &Value) -> String {
@@ -144,10 +132,7 @@ fn check(status: &Value) -> String {
 
 fn trust(status: &Value) -> String {
     let at = |pointer| text_at(status, pointer);
-    facts(&[
-        ("principal", at("/trust/principal_arn")),
-        ("external id", at("/trust/external_id")),
-    ])
+    facts(&[("principal", at("/trust/principal_arn")), ("external id", at("/trust/external_id"))])
 }
 
 #[cfg(test)]
@@ -207,10 +192,7 @@ mod tests {
                 "message": "Access Denied", "remedy": "Grant s3:PutObject.", "count": 3 } },
         });
         let text = shown(&status);
-        assert!(
-            text.contains("what            PutObject: AccessDenied: Access Denied\n"),
-            "{text}"
-        );
+        assert!(text.contains("what            PutObject: AccessDenied: Access Denied\n"), "{text}");
         assert!(text.contains("to do           Grant s3:PutObject.\n"), "{text}");
         assert_eq!(verdict(&status), Verdict::NotWell);
     }

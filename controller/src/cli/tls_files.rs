@@ -39,9 +39,7 @@ pub enum TlsFileError {
 pub(super) async fn server(certificate: &Path, key: &Path) -> Result<RustlsConfig, TlsFileError> {
     let chain = certificates("--tls-cert", certificate)?;
     let key = read("--tls-key", key)?;
-    RustlsConfig::from_pem(chain, key)
-        .await
-        .map_err(TlsFileError::Pair)
+    RustlsConfig::from_pem(chain, key).await.map_err(TlsFileError::Pair)
 }
 
 /// A file of at least one certificate, as the PEM text it is.
@@ -51,19 +49,12 @@ pub(super) fn certificates(flag: &'static str, path: &Path) -> Result<Vec<u8>, T
     if matches!(found.next(), Some(Ok(_))) && found.all(|certificate| certificate.is_ok()) {
         Ok(pem)
     } else {
-        Err(TlsFileError::NoCertificate {
-            flag,
-            path: path.to_owned(),
-        })
+        Err(TlsFileError::NoCertificate { flag, path: path.to_owned() })
     }
 }
 
 fn read(flag: &'static str, path: &Path) -> Result<Vec<u8>, TlsFileError> {
-    std::fs::read(path).map_err(|source| TlsFileError::Unreadable {
-        flag,
-        path: path.to_owned(),
-        source,
-    })
+    std::fs::read(path).map_err(|source| TlsFileError::Unreadable { flag, path: path.to_owned(), source })
 }
 
 #[cfg(test)]
@@ -74,17 +65,10 @@ mod tests {
     fn a_file_without_a_certificate_is_refused_by_flag_and_name() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("ca.pem");
-        let missing = certificates("--ca-certificate", &file)
-            .expect_err("missing")
-            .to_string();
-        assert!(
-            missing.starts_with("--ca-certificate") && missing.contains("ca.pem"),
-            "{missing}"
-        );
+        let missing = certificates("--ca-certificate", &file).expect_err("missing").to_string();
+        assert!(missing.starts_with("--ca-certificate") && missing.contains("ca.pem"), "{missing}");
         std::fs::write(&file, "not a certificate").expect("written");
-        let empty = certificates("--ca-certificate", &file)
-            .expect_err("empty")
-            .to_string();
+        let empty = certificates("--ca-certificate", &file).expect_err("empty").to_string();
         assert!(empty.contains("BEGIN CERTIFICATE"), "{empty}");
     }
 }

@@ -49,29 +49,13 @@ impl Budget {
             Urgency::Live => self.units,
             Urgency::Behind => self.units / 2,
         };
-        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES))
-            .unwrap_or(u32::MAX)
-            .clamp(1, most);
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).clamp(1, most);
         let never_closed = "the budget's semaphores are never closed";
         let behind = match urgency {
             Urgency::Live => None,
-            Urgency::Behind => Some(
-                self.behind
-                    .clone()
-                    .acquire_many_owned(units)
-                    .await
-                    .expect(never_closed),
-            ),
+            Urgency::Behind => Some(self.behind.clone().acquire_many_owned(units).await.expect(never_closed)),
         };
-        Grant {
-            _all: self
-                .all
-                .clone()
-                .acquire_many_owned(units)
-                .await
-                .expect(never_closed),
-            _behind: behind,
-        }
+        Grant { _all: self.all.clone().acquire_many_owned(units).await.expect(never_closed), _behind: behind }
     }
 }
 
@@ -85,10 +69,7 @@ mod tests {
     async fn backlogs_leave_half_of_the_memory_to_live_streams() {
         let budget = Budget::new(8 * 1024);
         let _backlog = budget.acquire(Urgency::Behind, 1 << 30).await;
-        assert!(
-            budget.acquire(Urgency::Behind, 1).now_or_never().is_none(),
-            "the backlogs' half is taken"
-        );
+        assert!(budget.acquire(Urgency::Behind, 1).now_or_never().is_none(), "the backlogs' half is taken");
         let _live = budget.acquire(Urgency::Live, 4 * 1024).await;
     }
 }

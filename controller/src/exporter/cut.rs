@@ -55,11 +55,7 @@ pub fn due(pending: Pending, batch: Batch, pace: Pace, now: Timestamp) -> Due {
     });
     // A clock set back must not make an event wait for longer than the delay from now.
     let latest = now.saturating_add(delay).unwrap_or(now);
-    let at = pending
-        .oldest_accepted_at
-        .saturating_add(delay)
-        .unwrap_or(now)
-        .min(latest);
+    let at = pending.oldest_accepted_at.saturating_add(delay).unwrap_or(now).min(latest);
     if at <= now { Due::Now } else { Due::At(at) }
 }
 
@@ -72,44 +68,28 @@ mod tests {
     }
 
     fn waiting(events: u64, oldest: i64) -> Pending {
-        Pending {
-            events,
-            bytes: events * 1_100,
-            oldest_accepted_at: second(oldest),
-        }
+        Pending { events, bytes: events * 1_100, oldest_accepted_at: second(oldest) }
     }
 
     #[test]
     fn a_batch_is_due_half_a_minute_after_its_first_event() {
         let batch = Batch::default();
-        assert_eq!(
-            due(waiting(1, 0), batch, Pace::Steady, second(29)),
-            Due::At(second(30))
-        );
+        assert_eq!(due(waiting(1, 0), batch, Pace::Steady, second(29)), Due::At(second(30)));
         assert_eq!(due(waiting(1, 0), batch, Pace::Steady, second(30)), Due::Now);
     }
 
     #[test]
     fn the_first_batch_after_a_start_is_due_after_five_seconds() {
-        assert_eq!(
-            due(waiting(1, 0), Batch::default(), Pace::First, second(0)),
-            Due::At(second(5))
-        );
+        assert_eq!(due(waiting(1, 0), Batch::default(), Pace::First, second(0)), Due::At(second(5)));
     }
 
     #[test]
     fn a_full_batch_is_due_at_once() {
-        assert_eq!(
-            due(waiting(50_000, 0), Batch::default(), Pace::Steady, second(0)),
-            Due::Now
-        );
+        assert_eq!(due(waiting(50_000, 0), Batch::default(), Pace::Steady, second(0)), Due::Now);
     }
 
     #[test]
     fn a_clock_set_back_delays_nothing_for_longer_than_the_delay() {
-        assert_eq!(
-            due(waiting(1, 9_999), Batch::default(), Pace::Steady, second(0)),
-            Due::At(second(30))
-        );
+        assert_eq!(due(waiting(1, 9_999), Batch::default(), Pace::Steady, second(0)), Due::At(second(30)));
     }
 }

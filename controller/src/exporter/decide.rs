@@ -185,10 +185,7 @@ pub fn decide(record: &DeliveryRecord, observation: Observation<'_>) -> Action {
 
 fn write(mut record: DeliveryRecord, step: Step) -> Action {
     record.revision += 1;
-    Action {
-        write: Some(record),
-        step,
-    }
+    Action { write: Some(record), step }
 }
 
 const fn only(step: Step) -> Action {
@@ -196,10 +193,7 @@ const fn only(step: Step) -> Action {
 }
 
 fn open_plan(record: &DeliveryRecord) -> &Plan {
-    record
-        .plan
-        .as_ref()
-        .expect("the exporter observes attempts only while a plan is open")
+    record.plan.as_ref().expect("the exporter observes attempts only while a plan is open")
 }
 
 fn open(record: &DeliveryRecord, log: &LogHead, anchor: AnchorFinding, now: Timestamp) -> Action {
@@ -224,11 +218,7 @@ fn begin_anew(record: &DeliveryRecord, log: &LogHead, now: Timestamp) -> Deliver
     DeliveryRecord {
         revision: record.revision,
         owner_epoch: record.owner_epoch,
-        start: Start {
-            log_epoch: log.epoch.clone(),
-            sequence: log.first,
-            at: now,
-        },
+        start: Start { log_epoch: log.epoch.clone(), sequence: log.first, at: now },
         next: log.first,
         covered_from: log.first,
         anchor: None,
@@ -243,17 +233,11 @@ fn begin_anew(record: &DeliveryRecord, log: &LogHead, now: Timestamp) -> Deliver
 }
 
 fn pass(record: &DeliveryRecord, passed: Passed) -> DeliveryRecord {
-    assert!(
-        record.plan.is_none(),
-        "an open plan's range is held until it is resolved"
-    );
+    assert!(record.plan.is_none(), "an open plan's range is held until it is resolved");
     assert!(passed.last >= record.next, "a range is passed forwards");
     let mut after = record.clone();
     after.next = passed.last + 1;
-    after.anchor = Some(Anchor {
-        sequence: passed.last,
-        crc: passed.last_crc,
-    });
+    after.anchor = Some(Anchor { sequence: passed.last, crc: passed.last_crc });
     after
 }
 
@@ -265,37 +249,25 @@ fn pass_filtered(record: &DeliveryRecord, passed: Passed) -> DeliveryRecord {
 
 fn plan(record: &DeliveryRecord, sealed: Sealed, now: Timestamp) -> DeliveryRecord {
     assert!(record.plan.is_none(), "one plan at a time");
-    assert_eq!(
-        sealed.from, record.next,
-        "an object begins at the first unresolved event"
-    );
-    assert_eq!(
-        sealed.plan.first, record.covered_from,
-        "the names tile the sequence"
-    );
+    assert_eq!(sealed.from, record.next, "an object begins at the first unresolved event");
+    assert_eq!(sealed.plan.first, record.covered_from, "the names tile the sequence");
     assert_eq!(
         sealed.plan.count + sealed.plan.filtered,
         sealed.plan.last + 1 - sealed.from,
         "every event counts"
     );
     let mut after = record.clone();
-    after.plan = Some(Plan {
-        outcome: granted(now),
-        ..sealed.plan
-    });
+    after.plan = Some(Plan { outcome: granted(now), ..sealed.plan });
     after
 }
 
 /// An attempt may begin until the grant's window ends; its signature outlives it by as much as signatures do.
 fn granted(now: Timestamp) -> Outcome {
-    Outcome::Unknown {
-        may_land_until: later(now, SIGNATURE_VALID_SECONDS + GRANT_WINDOW_SECONDS),
-    }
+    Outcome::Unknown { may_land_until: later(now, SIGNATURE_VALID_SECONDS + GRANT_WINDOW_SECONDS) }
 }
 
 fn later(time: Timestamp, seconds: i64) -> Timestamp {
-    time.saturating_add(SignedDuration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
+    time.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
 fn pursue(record: &DeliveryRecord, desired: &Place, now: Timestamp) -> Action {
@@ -306,11 +278,7 @@ fn pursue(record: &DeliveryRecord, desired: &Place, now: Timestamp) -> Action {
     if plan.place.holds_the_same_objects_as(desired) {
         // The same key in the same bucket, only reached another way: a repeat can still only repeat.
         let mut after = record.clone();
-        after.plan = Some(Plan {
-            place: desired.clone(),
-            outcome: granted(now),
-            ..plan.clone()
-        });
+        after.plan = Some(Plan { place: desired.clone(), outcome: granted(now), ..plan.clone() });
         return write(after, Step::Put);
     }
     match plan.outcome {
@@ -329,18 +297,12 @@ fn grant(record: &DeliveryRecord, now: Timestamp) -> Action {
         return only(Step::Put);
     }
     let mut after = record.clone();
-    after.plan = Some(Plan {
-        outcome: granted(now),
-        ..plan.clone()
-    });
+    after.plan = Some(Plan { outcome: granted(now), ..plan.clone() });
     write(after, Step::Put)
 }
 
 fn abandon(record: &DeliveryRecord) -> DeliveryRecord {
-    DeliveryRecord {
-        plan: None,
-        ..record.clone()
-    }
+    DeliveryRecord { plan: None, ..record.clone() }
 }
 
 fn fail(record: &DeliveryRecord, before: Outcome, end: AttemptEnd, now: Timestamp) -> Action {
@@ -348,19 +310,16 @@ fn fail(record: &DeliveryRecord, before: Outcome, end: AttemptEnd, now: Timestam
     let outcome = match (end, before) {
         (AttemptEnd::Refused, before) => before,
         (AttemptEnd::Undecided, Outcome::NotSent) => Outcome::Unknown { may_land_until: now },
-        (AttemptEnd::Undecided, Outcome::Unknown { may_land_until }) => Outcome::Unknown {
-            may_land_until: may_land_until.max(now),
-        },
+        (AttemptEnd::Undecided, Outcome::Unknown { may_land_until }) => {
+            Outcome::Unknown { may_land_until: may_land_until.max(now) }
+        }
         (AttemptEnd::Unanswered, _) => plan.outcome,
     };
     if outcome == plan.outcome {
         return only(Step::Proceed);
     }
     let mut after = record.clone();
-    after.plan = Some(Plan {
-        outcome,
-        ..plan.clone()
-    });
+    after.plan = Some(Plan { outcome, ..plan.clone() });
     write(after, Step::Proceed)
 }
 
@@ -369,10 +328,7 @@ fn commit(record: &DeliveryRecord) -> DeliveryRecord {
     let mut after = record.clone();
     after.next = plan.last + 1;
     after.covered_from = plan.last + 1;
-    after.anchor = Some(Anchor {
-        sequence: plan.last,
-        crc: plan.last_crc,
-    });
+    after.anchor = Some(Anchor { sequence: plan.last, crc: plan.last_crc });
     after.counts.delivered += plan.count;
     after.counts.filtered += plan.filtered;
     after.previous_sha256 = Some(plan.uncompressed_sha256.clone());
@@ -407,9 +363,9 @@ fn list(record: &DeliveryRecord, finding: ListFinding, now: Timestamp) -> Action
             after.counts.possibly_duplicated += plan.count;
             write(after, Step::Proceed)
         }
-        ListFinding::Absent | ListFinding::Unavailable => only(Step::WaitUntil(
-            may_land_until.min(later(now, LOOK_AGAIN_SECONDS)),
-        )),
+        ListFinding::Absent | ListFinding::Unavailable => {
+            only(Step::WaitUntil(may_land_until.min(later(now, LOOK_AGAIN_SECONDS))))
+        }
     }
 }
 

@@ -93,13 +93,7 @@ enum Flow {
 impl Exporter {
     /// An exporter that has not looked at its record yet.
     pub fn new(ports: Arc<Ports>, organization: OrganizationUid, uid: DestinationUid) -> Self {
-        Self {
-            ports,
-            organization,
-            uid,
-            record: None,
-            oldest: None,
-        }
+        Self { ports, organization, uid, record: None, oldest: None }
     }
 
     /// The first event not yet resolved, as last seen.
@@ -150,10 +144,7 @@ impl Exporter {
         let Action { write, step } = decide(self.record(), observation);
         if let Some(record) = write {
             let written = record.clone();
-            self.ports
-                .records
-                .compare_and_swap(&self.organization, &self.uid, record)
-                .await?;
+            self.ports.records.compare_and_swap(&self.organization, &self.uid, record).await?;
             self.record = Some(written);
         }
         Ok(step)
@@ -178,38 +169,18 @@ impl Exporter {
             Ok(session) => session,
             Err(issue) => return Ok(Flow::End(self.failed(live, issue))),
         };
-        let urgency = if live.reason() == Reason::Retrying {
-            Urgency::Behind
-        } else {
-            Urgency::Live
-        };
+        let urgency = if live.reason() == Reason::Retrying { Urgency::Behind } else { Urgency::Live };
         let memory = self.memory(&destination, pending, urgency).await;
         let record = self.record();
-        match self
-            .cut(&destination, record, record.next, record.covered_from)
-            .await?
-        {
+        match self.cut(&destination, record, record.next, record.covered_from).await? {
             Cut::Nothing => idle(None),
             Cut::AllFiltered(passed) => {
                 self.act(Observation::AllFiltered(passed)).await?;
                 Ok(Flow::Again)
             }
             Cut::Object(sealed, body) => {
-                self.act(Observation::Sealed {
-                    sealed,
-                    now: self.now(),
-                })
-                .await?;
-                self.put(
-                    live,
-                    Ready {
-                        session,
-                        body,
-                        _memory: memory,
-                    },
-                    Outcome::NotSent,
-                )
-                .await
+                self.act(Observation::Sealed { sealed, now: self.now() }).await?;
+                self.put(live, Ready { session, body, _memory: memory }, Outcome::NotSent).await
             }
         }
     }
@@ -233,38 +204,25 @@ impl Exporter {
             return Ok(None);
         };
         let memory = self.memory(&destination, pending, Urgency::Behind).await;
-        Ok(
-            match self
-                .cut(&destination, record, plan.last + 1, plan.last + 1)
-                .await?
-            {
-                Cut::Nothing => None,
-                Cut::AllFiltered(passed) => Some((Following::AllFiltered(passed), None)),
-                Cut::Object(sealed, body) => Some((
-                    Following::Sealed(sealed),
-                    Some(Ready {
-                        session,
-                        body,
-                        _memory: memory,
-                    }),
-                )),
-            },
-        )
+        Ok(match self.cut(&destination, record, plan.last + 1, plan.last + 1).await? {
+            Cut::Nothing => None,
+            Cut::AllFiltered(passed) => Some((Following::AllFiltered(passed), None)),
+            Cut::Object(sealed, body) => {
+                Some((Following::Sealed(sealed), Some(Ready { session, body, _memory: memory })))
+            }
+        })
     }
 
     /// Puts the open plan's object, and then those that follow it.
     async fn put(&mut self, live: &Live, ready: Ready, before: Outcome) -> Result<Flow, TurnError> {
         let (mut ready, mut before) = (ready, before);
         loop {
-            let plan = self
-                .record()
-                .plan
-                .clone()
-                .expect("a plan is open while its object is put");
-            let object = self.object(&plan, ready.body.clone());
+            let plan = self.record().plan.clone().expect("a plan is open while its object is put");
+            let destination = live.destination();
+            let object = self.object(&destination, &plan, ready.body.clone());
             let bytes = object.body.len();
             let started = self.ports.clock.steady();
-            let max_retries = live.destination().batch.max_retries;
+            let max_retries = destination.batch.max_retries;
             let (attempted, following) = {
                 let attempting = attempt(&*ready.session, &object, max_retries, &live.gate, &self.ports);
                 let following = self.cut_following(live);
@@ -307,21 +265,11 @@ impl Exporter {
                     }
                 }
                 Attempt::Failed { end, issue } => {
-                    self.act(Observation::Failed {
-                        before,
-                        end,
-                        now: self.now(),
-                    })
-                    .await?;
+                    self.act(Observation::Failed { before, end, now: self.now() }).await?;
                     return Ok(Flow::End(self.failed(live, issue)));
                 }
                 Attempt::Stopped { end } => {
-                    self.act(Observation::Failed {
-                        before,
-                        end,
-                        now: self.now(),
-                    })
-                    .await?;
+                    self.act(Observation::Failed { before, end, now: self.now() }).await?;
                     return Ok(Flow::End(Turn::Idle { look_at: None }));
                 }
             }
@@ -337,11 +285,7 @@ impl Exporter {
     /// A plan is open and nothing is under way: after a failure, a pause or a crash.
     async fn pursue(&mut self, live: &Live) -> Result<Flow, TurnError> {
         let destination = live.destination();
-        let plan = self
-            .record()
-            .plan
-            .clone()
-            .expect("pursued because a plan is open");
+        let plan = self.record().plan.clone().expect("pursued because a plan is open");
         let desired = &destination.place;
         let before = plan.outcome;
         let session = if plan.place.holds_the_same_objects_as(desired) {
@@ -352,26 +296,12 @@ impl Exporter {
         } else {
             None
         };
-        let step = self
-            .act(Observation::PlanOpen {
-                desired,
-                now: self.now(),
-            })
-            .await?;
+        let step = self.act(Observation::PlanOpen { desired, now: self.now() }).await?;
         match (step, session) {
             (Step::Put, Some(session)) => {
                 let memory = self.memory_to_replay(&destination).await;
                 let body = self.replay(&destination, &plan).await?;
-                self.put(
-                    live,
-                    Ready {
-                        session,
-                        body,
-                        _memory: memory,
-                    },
-                    before,
-                )
-                .await
+                self.put(live, Ready { session, body, _memory: memory }, before).await
             }
             (Step::List, _) => self.look_for(live, &destination, &plan).await,
             _ => Ok(Flow::Again),

@@ -175,16 +175,10 @@ impl Encoder {
             Until::Sequence(last) => last + 1 - self.next,
             Until::Full { events, .. } => {
                 let range_left = RANGE_EVENTS_MAX - (self.next - self.from);
-                if wanted {
-                    range_left.min(events - self.count)
-                } else {
-                    range_left
-                }
+                if wanted { range_left.min(events - self.count) } else { range_left }
             }
         };
-        let most = start
-            .saturating_add(usize::try_from(most).unwrap_or(usize::MAX))
-            .min(batch.ends.len());
+        let most = start.saturating_add(usize::try_from(most).unwrap_or(usize::MAX)).min(batch.ends.len());
         let first_byte = if start == 0 { 0 } else { batch.ends[start - 1] };
         let end = (start + 1..most)
             .find(|&index| {
@@ -222,9 +216,7 @@ impl Encoder {
 
     fn compress_block(&mut self) {
         self.sha256.0.update(&self.block);
-        self.gzip
-            .write_all(&self.block)
-            .expect("writing to memory cannot fail");
+        self.gzip.write_all(&self.block).expect("writing to memory cannot fail");
         self.block.clear();
     }
 

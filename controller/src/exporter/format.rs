@@ -8,18 +8,18 @@ use serde_json::Value;
 pub fn datadog_line(organization: &OrganizationName, event_type: EventType, event: &[u8]) -> Vec<u8> {
     // Ingest accepts JSON objects only; were one damaged all the same, it is still delivered, without attributes.
     let parsed: Value = serde_json::from_slice(event).unwrap_or_default();
-    let text = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| parsed.get(*name).and_then(Value::as_str))
-    };
-    let hostname = text(&["hostname", "host"]).unwrap_or("barndoor");
-    let service = text(&["service"]).unwrap_or("barndoor-audit");
-    let date = text(&["timestamp"]).unwrap_or_default();
-    let id = text(&["id"]).unwrap_or_default();
-    let message = text(&["message"]).map_or_else(|| format!("{event_type} {id}"), str::to_owned);
+    let text = |name: &str| parsed.get(name).and_then(Value::as_str);
+    let written = |name: &str| text(name).filter(|text| !text.is_empty()).map(str::to_owned);
     let attributes = [
         ("ddsource", "barndoor".to_owned()),
+        ("service", "barndoor".to_owned()),
+        ("hostname", written("hostname").unwrap_or_else(|| organization.to_string())),
+        ("status", status(text("outcome")).to_owned()),
+        ("date", text("timestamp").unwrap_or_default().to_owned()),
+        (
+            "message",
+            written("message").unwrap_or_else(|| format!("{event_type} {}", text("id").unwrap_or_default())),
+        ),
         (
             "ddtags",
             format!(
@@ -28,14 +28,6 @@ pub fn datadog_line(organization: &OrganizationName, event_type: EventType, even
                 category_tag(event_type.category())
             ),
         ),
-        ("hostname", hostname.to_owned()),
-        ("service", service.to_owned()),
-        (
-            "status",
-            status(text(&["outcome", "decision", "result", "status"])).to_owned(),
-        ),
-        ("date", date.to_owned()),
-        ("message", message),
     ];
     let mut line = Vec::with_capacity(event.len() + 512);
     line.push(b'{');
@@ -53,8 +45,8 @@ const fn category_tag(category: Category) -> &'static str {
     match category {
         Category::Policy => "policy",
         Category::Identity => "identity",
-        Category::AiAgentAndData => "ai-agent-and-data",
-        Category::PlatformAndActivity => "platform-and-activity",
+        Category::AiAgentAndData => "ai_agent_data",
+        Category::PlatformAndActivity => "platform_activity",
     }
 }
 
@@ -74,16 +66,16 @@ mod tests {
 
     #[test]
     fn an_event_is_wrapped_in_datadogs_attributes_and_itself_unchanged() {
-        let event = br#"{"id":"e-1","type":"AUTHORIZATION", "timestamp":"2026-11-05T12:00:00Z","decision":"DENY","n":1.0}"#;
+        let event = br#"{"id":"e-1","type":"AUTHORIZATION", "timestamp":"2026-11-05T12:00:00Z","outcome":"DENY","n":1.0}"#;
         let organization = "acme".parse().expect("a name");
         let line = datadog_line(&organization, EventType::Authorization, event);
         assert_eq!(
             String::from_utf8_lossy(&line),
             concat!(
-                r#"{"ddsource":"barndoor","ddtags":"organization:acme,type:authorization,category:policy","#,
-                r#""hostname":"barndoor","service":"barndoor-audit","status":"warn","#,
+                r#"{"ddsource":"barndoor","service":"barndoor","hostname":"acme","status":"warn","#,
                 r#""date":"2026-11-05T12:00:00Z","message":"AUTHORIZATION e-1","#,
-                r#""event":{"id":"e-1","type":"AUTHORIZATION", "timestamp":"2026-11-05T12:00:00Z","decision":"DENY","n":1.0}}"#,
+                r#""ddtags":"organization:acme,type:authorization,category:policy","#,
+                r#""event":{"id":"e-1","type":"AUTHORIZATION", "timestamp":"2026-11-05T12:00:00Z","outcome":"DENY","n":1.0}}"#,
                 "\n"
             )
         );

@@ -38,13 +38,7 @@ impl Drop for UnderWay<'_> {
 impl Gate {
     /// A gate through which PUTs may begin.
     pub fn open() -> Self {
-        Self {
-            state: Mutex::new(State {
-                passage: Passage::Open,
-                under_way: 0,
-            }),
-            idle: Notify::new(),
-        }
+        Self { state: Mutex::new(State { passage: Passage::Open, under_way: 0 }), idle: Notify::new() }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -98,25 +98,12 @@ impl Live {
 
     /// A delivery failed.
     pub fn failed(&self, issue: &Issue, at: Timestamp) {
-        let Issue {
-            operation,
-            reason,
-            code,
-            message,
-            remedy,
-        } = issue.clone();
+        let Issue { operation, reason, code, message, remedy } = issue.clone();
         let mut state = self.state();
         let count = state.health.last_issue.as_ref().map_or(0, |issue| issue.count) + 1;
         state.failing = true;
-        state.health.last_issue = Some(DeliveryIssue {
-            at,
-            operation: operation.to_owned(),
-            reason,
-            code,
-            message,
-            remedy,
-            count,
-        });
+        state.health.last_issue =
+            Some(DeliveryIssue { at, operation: operation.to_owned(), reason, code, message, remedy, count });
     }
 
     /// The health to save; `None` when it was saved as it is.

@@ -29,15 +29,7 @@ pub struct ObjectName<'a> {
 /// `<prefix>date=YYYY-MM-DD/hour=HH/<log_epoch>-<first>-<last>-<destination:8>-<sha256:16>.jsonl.gz`, UTC, sequences
 /// padded to 20 digits: names sort in delivery order inside an hour, and ranges tile the sequence.
 pub fn object_key(name: ObjectName<'_>) -> String {
-    let ObjectName {
-        prefix,
-        hour,
-        log_epoch,
-        first,
-        last,
-        destination,
-        uncompressed_sha256,
-    } = name;
+    let ObjectName { prefix, hour, log_epoch, first, last, destination, uncompressed_sha256 } = name;
     let hour = hour.to_zoned(TimeZone::UTC);
     format!(
         "{prefix}date={:04}-{:02}-{:02}/hour={:02}/{}-{first:020}-{last:020}-{}-{}.jsonl.gz",

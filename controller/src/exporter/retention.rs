@@ -56,26 +56,14 @@ mod tests {
 
     #[test]
     fn nothing_is_dropped_for_an_hour_after_the_clock_jumped() {
-        let (wall, steady) = (
-            Timestamp::from_second(1_790_000_000).expect("a time"),
-            Duration::ZERO,
-        );
+        let (wall, steady) = (Timestamp::from_second(1_790_000_000).expect("a time"), Duration::ZERO);
         let at = |minutes: u64| steady + Duration::from_mins(minutes);
         let day = SignedDuration::from_hours(24);
         let mut watch = JumpWatch::default();
         assert_eq!(watch.look(wall, steady), Dropping::Allowed);
-        assert_eq!(
-            watch.look(wall + SignedDuration::from_mins(10), at(10)),
-            Dropping::Allowed
-        );
+        assert_eq!(watch.look(wall + SignedDuration::from_mins(10), at(10)), Dropping::Allowed);
         assert_eq!(watch.look(wall + day, at(11)), Dropping::Held);
-        assert_eq!(
-            watch.look(wall + day + SignedDuration::from_mins(59), at(70)),
-            Dropping::Held
-        );
-        assert_eq!(
-            watch.look(wall + day + SignedDuration::from_mins(60), at(71)),
-            Dropping::Allowed
-        );
+        assert_eq!(watch.look(wall + day + SignedDuration::from_mins(59), at(70)), Dropping::Held);
+        assert_eq!(watch.look(wall + day + SignedDuration::from_mins(60), at(71)), Dropping::Allowed);
     }
 }

@@ -120,10 +120,7 @@ impl Exporters {
     /// What the exporter is doing; `None` when the destination has none.
     pub fn activity(&self, destination: &DestinationUid) -> Option<Activity> {
         let live = self.live(destination)?;
-        Some(Activity {
-            reason: live.reason(),
-            health: live.health(),
-        })
+        Some(Activity { reason: live.reason(), health: live.health() })
     }
 }
 
@@ -142,10 +139,7 @@ pub async fn run(
     let mut table = Table::new(exporters, ports, destinations);
     table.look_at_all().await?;
     loop {
-        let due = table
-            .wheel
-            .next()
-            .unwrap_or_else(|| Instant::now() + RETENTION_LOOK_MAX);
+        let due = table.wheel.next().unwrap_or_else(|| Instant::now() + RETENTION_LOOK_MAX);
         let shared = table.exporters.shared.clone();
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -228,12 +222,8 @@ impl Table {
     async fn look_at_all(&mut self) -> Result<(), StorageError> {
         let all = self.destinations.all().await?;
         let there: HashSet<DestinationUid> = all.iter().map(|destination| destination.uid.clone()).collect();
-        let gone: Vec<DestinationUid> = self
-            .entries
-            .keys()
-            .filter(|uid| !there.contains(*uid))
-            .cloned()
-            .collect();
+        let gone: Vec<DestinationUid> =
+            self.entries.keys().filter(|uid| !there.contains(*uid)).cloned().collect();
         for uid in gone {
             self.removed(&uid);
         }
@@ -261,11 +251,7 @@ impl Table {
         let organization = destination.organization_uid.clone();
         let live = Arc::new(Live::new(destination, health));
         self.exporters.lives().insert(uid.clone(), live.clone());
-        self.organizations
-            .entry(organization.clone())
-            .or_default()
-            .destinations
-            .insert(uid.clone());
+        self.organizations.entry(organization.clone()).or_default().destinations.insert(uid.clone());
         let exporter = Exporter::new(self.ports.clone(), organization.clone(), uid.clone());
         let entry = Entry {
             live,
@@ -336,16 +322,11 @@ impl Table {
             return;
         };
         match &mut entry.seat {
-            Seat::Running {
-                again: again @ Again::No,
-                ..
-            } => *again = Again::Soon,
+            Seat::Running { again: again @ Again::No, .. } => *again = Again::Soon,
             Seat::Running { .. } => {}
             Seat::Waiting(_) if entry.failures > 0 || !entry.live.gate.is_open() => {}
             Seat::Waiting(_) => {
-                let at = entry
-                    .looked_at
-                    .map_or_else(Instant::now, |looked_at| looked_at + LOOK_PAUSE);
+                let at = entry.looked_at.map_or_else(Instant::now, |looked_at| looked_at + LOOK_PAUSE);
                 self.wheel.set_if_earlier(uid.clone(), at);
             }
         }
@@ -370,10 +351,7 @@ impl Table {
                 (destination, exporter, ended)
             });
             self.running.insert(turn.id(), uid);
-            entry.seat = Seat::Running {
-                turn,
-                again: Again::No,
-            };
+            entry.seat = Seat::Running { turn, again: Again::No };
         }
     }
 
@@ -462,11 +440,7 @@ impl Table {
     }
 
     async fn save_health(&mut self, uid: &DestinationUid) {
-        let Some(health) = self
-            .entries
-            .get(uid)
-            .and_then(|entry| entry.live.unsaved_health())
-        else {
+        let Some(health) = self.entries.get(uid).and_then(|entry| entry.live.unsaved_health()) else {
             return;
         };
         if let Err(error) = self.destinations.save_health(uid, health).await {
@@ -516,18 +490,11 @@ fn internal(error: &TurnError) -> Issue {
             Reason::LogDamaged,
             "restore the data folder from a backup, or remove the destination and declare it again",
         ),
-        TurnError::Log(_) | TurnError::Storage(_) | TurnError::Lost => (
-            Reason::StoreError,
-            "look at the controller's log: its own storage failed",
-        ),
+        TurnError::Log(_) | TurnError::Storage(_) | TurnError::Lost => {
+            (Reason::StoreError, "look at the controller's log: its own storage failed")
+        }
     };
-    Issue {
-        operation: "EventLog",
-        reason,
-        code: None,
-        message: error.to_string(),
-        remedy: remedy.to_owned(),
-    }
+    Issue { operation: "EventLog", reason, code: None, message: error.to_string(), remedy: remedy.to_owned() }
 }
 
 fn defect() -> Issue {

@@ -61,12 +61,7 @@ impl Simulation {
         });
         let live = Live::new(world.destination(), crate::destinations::Health::default());
         let exporter = Exporter::new(ports.clone(), world.organization(), world.uid());
-        Self {
-            world,
-            ports,
-            live,
-            exporter,
-        }
+        Self { world, ports, live, exporter }
     }
 
     /// One turn, perhaps cut short by a crash at one of its steps; whether it came to rest.
@@ -105,9 +100,8 @@ impl Simulation {
         match dice {
             0..=24 => self.world.append(),
             25..=59 => {
-                let crash_at = self
-                    .world
-                    .with_rng(|rng| rng.random_bool(0.4).then(|| rng.random_range(0..24)));
+                let crash_at =
+                    self.world.with_rng(|rng| rng.random_bool(0.4).then(|| rng.random_range(0..24)));
                 self.turn(crash_at).await;
             }
             60..=69 => {
@@ -115,14 +109,12 @@ impl Simulation {
                 self.world.pass(Duration::from_secs(seconds));
             }
             70..=75 => {
-                self.world
-                    .change(|destination, _| destination.wish = Wish::Paused);
+                self.world.change(|destination, _| destination.wish = Wish::Paused);
                 self.declare();
                 // The product waits here for a PUT under way; between turns there is none.
             }
             76..=83 => {
-                self.world
-                    .change(|destination, _| destination.wish = Wish::Streaming);
+                self.world.change(|destination, _| destination.wish = Wish::Streaming);
                 self.declare();
             }
             84..=88 => {
@@ -134,10 +126,8 @@ impl Simulation {
             }
             89..=92 => {
                 self.world.change(|destination, rng| {
-                    let kept: Vec<EventType> = EventType::ALL
-                        .into_iter()
-                        .filter(|_| rng.random_bool(0.6))
-                        .collect();
+                    let kept: Vec<EventType> =
+                        EventType::ALL.into_iter().filter(|_| rng.random_bool(0.6)).collect();
                     destination.include = rng.random_bool(0.7).then_some(kept);
                 });
                 self.declare();
@@ -145,9 +135,7 @@ impl Simulation {
             93..=97 => self.world.set_faults(Faults::draw),
             _ => {
                 let log = self.ports.log.clone();
-                trim(&*log, &*self.ports.records, &self.world.organization())
-                    .await
-                    .expect("simulated");
+                trim(&*log, &*self.ports.records, &self.world.organization()).await.expect("simulated");
             }
         }
     }
@@ -158,8 +146,7 @@ impl Simulation {
             oracle::check(&self.world);
         }
         self.world.set_faults(|_| Faults::none());
-        self.world
-            .change(|destination, _| destination.wish = Wish::Streaming);
+        self.world.change(|destination, _| destination.wish = Wish::Streaming);
         self.declare();
         for _ in 0..TURNS_TO_REST {
             let rested = self.turn(None).await;
@@ -179,9 +166,7 @@ impl Simulation {
 }
 
 fn run_seed(seed: u64) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async { Simulation::new(seed).run().await });
 }
 

@@ -176,15 +176,7 @@ pub struct StepStatus {
 impl From<&CheckReport> for CheckStatus {
     fn from(report: &CheckReport) -> Self {
         // Reason, message and remedy of the whole are the condition's and the steps'.
-        let CheckReport {
-            at,
-            generation,
-            healthy,
-            reason: _,
-            message: _,
-            remedy: _,
-            steps,
-        } = report;
+        let CheckReport { at, generation, healthy, reason: _, message: _, remedy: _, steps } = report;
         Self {
             at: *at,
             generation: i64::try_from(*generation).unwrap_or(i64::MAX),
@@ -196,14 +188,7 @@ impl From<&CheckReport> for CheckStatus {
 
 impl From<&CheckStep> for StepStatus {
     fn from(step: &CheckStep) -> Self {
-        let CheckStep {
-            name,
-            result,
-            reason,
-            code,
-            message,
-            remedy,
-        } = step;
+        let CheckStep { name, result, reason, code, message, remedy } = step;
         Self {
             name: *name,
             result: *result,
@@ -259,10 +244,7 @@ pub struct LastObjectStatus {
 impl From<&LastObject> for LastObjectStatus {
     fn from(object: &LastObject) -> Self {
         let LastObject { key, at } = object;
-        Self {
-            key: key.clone(),
-            at: *at,
-        }
+        Self { key: key.clone(), at: *at }
     }
 }
 
@@ -295,15 +277,7 @@ pub struct LastIssueStatus {
 
 impl From<&DeliveryIssue> for LastIssueStatus {
     fn from(issue: &DeliveryIssue) -> Self {
-        let DeliveryIssue {
-            at,
-            operation,
-            reason,
-            code,
-            message,
-            remedy,
-            count,
-        } = issue;
+        let DeliveryIssue { at, operation, reason, code, message, remedy, count } = issue;
         Self {
             at: *at,
             operation: cut(operation, WORD_MAX),
@@ -324,23 +298,12 @@ mod tests {
     fn a_condition_keeps_its_transition_time_until_its_status_changes() {
         let at = |second| Timestamp::from_second(second).expect("a time");
         let condition = |status, second, previous: &[Condition]| {
-            Condition::new(
-                ConditionType::Ready,
-                status,
-                Reason::Healthy,
-                "ok",
-                1,
-                at(second),
-                previous,
-            )
+            Condition::new(ConditionType::Ready, status, Reason::Healthy, "ok", 1, at(second), previous)
         };
         let first = condition(ConditionStatus::True, 1, &[]);
         let same = condition(ConditionStatus::True, 2, std::slice::from_ref(&first));
         let other = condition(ConditionStatus::False, 3, std::slice::from_ref(&same));
-        assert_eq!(
-            (same.last_transition_time, other.last_transition_time),
-            (at(1), at(3))
-        );
+        assert_eq!((same.last_transition_time, other.last_transition_time), (at(1), at(3)));
         assert_eq!(first.condition_type, "Ready");
     }
 

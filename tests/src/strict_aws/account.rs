@@ -76,15 +76,8 @@ pub(super) struct Identity {
 
 #[derive(Clone, Debug)]
 pub(super) enum Kind {
-    LongLived {
-        permissions: Policy,
-    },
-    Session {
-        token: String,
-        role_arn: String,
-        session_policy: Option<Policy>,
-        expires: Timestamp,
-    },
+    LongLived { permissions: Policy },
+    Session { token: String, role_arn: String, session_policy: Option<Policy>, expires: Timestamp },
 }
 
 #[derive(Debug, Default)]
@@ -140,16 +133,9 @@ impl Account {
             secret: keys.secret_access_key.clone(),
             arn: format!(
                 "{}/{name}",
-                role.arn
-                    .replacen(":iam:", ":sts:", 1)
-                    .replacen(":role/", ":assumed-role/", 1)
+                role.arn.replacen(":iam:", ":sts:", 1).replacen(":role/", ":assumed-role/", 1)
             ),
-            kind: Kind::Session {
-                token,
-                role_arn: role.arn.clone(),
-                session_policy: policy,
-                expires,
-            },
+            kind: Kind::Session { token, role_arn: role.arn.clone(), session_policy: policy, expires },
         };
         self.identities.insert(keys.access_key_id.clone(), identity);
         keys
@@ -160,20 +146,10 @@ impl Account {
         match &identity.kind {
             Kind::LongLived { permissions } if permissions.allows(question) => Ok(()),
             Kind::LongLived { .. } => Err("no identity-based policy"),
-            Kind::Session {
-                role_arn,
-                session_policy,
-                ..
-            } => {
-                if !self
-                    .role(role_arn)
-                    .is_some_and(|role| role.permissions.allows(question))
-                {
+            Kind::Session { role_arn, session_policy, .. } => {
+                if !self.role(role_arn).is_some_and(|role| role.permissions.allows(question)) {
                     Err("no identity-based policy")
-                } else if session_policy
-                    .as_ref()
-                    .is_some_and(|policy| !policy.allows(question))
-                {
+                } else if session_policy.as_ref().is_some_and(|policy| !policy.allows(question)) {
                     Err("no session policy")
                 } else {
                     Ok(())
@@ -183,31 +159,20 @@ impl Account {
     }
 
     pub(super) fn create_bucket(&mut self, name: &str, region: &str, kms_key_arn: Option<String>) {
-        let bucket = Bucket {
-            region: region.to_owned(),
-            kms_key_arn,
-            objects: BTreeMap::new(),
-            versions: Vec::new(),
-        };
+        let bucket =
+            Bucket { region: region.to_owned(), kms_key_arn, objects: BTreeMap::new(), versions: Vec::new() };
         self.buckets.insert(name.to_owned(), bucket);
     }
 
     pub(super) fn versions(&self, bucket: &str) -> Vec<StoredVersion> {
-        self.buckets
-            .get(bucket)
-            .map(|bucket| bucket.versions.clone())
-            .unwrap_or_default()
+        self.buckets.get(bucket).map(|bucket| bucket.versions.clone()).unwrap_or_default()
     }
 }
 
 impl Bucket {
     pub(super) fn store(&mut self, key: &str, object: Object) {
         let sha256 = sha256_hex(&object.body);
-        self.versions.push(StoredVersion {
-            key: key.to_owned(),
-            sha256,
-            at: Timestamp::now(),
-        });
+        self.versions.push(StoredVersion { key: key.to_owned(), sha256, at: Timestamp::now() });
         self.objects.insert(key.to_owned(), object);
     }
 }

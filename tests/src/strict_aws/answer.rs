@@ -18,12 +18,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: u16, code: &str, message: &str) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            message: message.to_owned(),
-            region: None,
-        }
+        Self { status, code: code.to_owned(), message: message.to_owned(), region: None }
     }
 
     /// Another region's bucket.
@@ -55,18 +50,13 @@ impl Refusal {
             ),
         };
         // S3 API reference, HeadBucket: no body, so no code and no message.
-        let body = if method == Method::HEAD {
-            String::new()
-        } else {
-            body
-        };
+        let body = if method == Method::HEAD { String::new() } else { body };
         let status = StatusCode::from_u16(self.status).expect("refusals have HTTP's statuses");
         let mut response = response(status, "application/xml", body);
         if let Some(region) = &self.region {
-            response.headers_mut().insert(
-                "x-amz-bucket-region",
-                region.parse().expect("regions are header values"),
-            );
+            response
+                .headers_mut()
+                .insert("x-amz-bucket-region", region.parse().expect("regions are header values"));
         }
         response
     }
@@ -82,8 +72,5 @@ pub(super) fn response(status: StatusCode, content_type: &str, body: String) -> 
 }
 
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

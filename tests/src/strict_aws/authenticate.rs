@@ -34,11 +34,9 @@ pub(super) fn authenticate(account: &Account, service: Service, call: &Call) -> 
     let Some(header) = call.header("authorization") else {
         return Err(match service {
             Service::S3 => Refusal::new(403, "AccessDenied", "Access Denied"),
-            Service::Sts => Refusal::new(
-                403,
-                "MissingAuthenticationToken",
-                "Request is missing Authentication Token",
-            ),
+            Service::Sts => {
+                Refusal::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token")
+            }
         });
     };
     let Some(authorization) = Authorization::parse(header) else {
@@ -58,26 +56,18 @@ pub(super) fn authenticate(account: &Account, service: Service, call: &Call) -> 
         ),
         Service::Sts => invalid_token(403, "InvalidClientTokenId"),
     };
-    let identity = account
-        .identity(&authorization.access_key_id)
-        .ok_or_else(unknown)?;
+    let identity = account.identity(&authorization.access_key_id).ok_or_else(unknown)?;
     if let Kind::Session { token, expires, .. } = &identity.kind {
         if call.header("x-amz-security-token") != Some(token) {
             return Err(match service {
-                Service::S3 => Refusal::new(
-                    400,
-                    "InvalidToken",
-                    "The provided token is malformed or otherwise invalid.",
-                ),
+                Service::S3 => {
+                    Refusal::new(400, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+                }
                 Service::Sts => invalid_token(403, "InvalidClientTokenId"),
             });
         }
         if *expires <= Timestamp::now() {
-            return Err(Refusal::new(
-                400,
-                "ExpiredToken",
-                "The provided token has expired.",
-            ));
+            return Err(Refusal::new(400, "ExpiredToken", "The provided token has expired."));
         }
     }
     check_signature(service, call, &authorization, identity)?;
@@ -86,10 +76,7 @@ pub(super) fn authenticate(account: &Account, service: Service, call: &Call) -> 
 
 fn check_scope(service: Service, authorization: &Authorization) -> Result<(), Refusal> {
     if authorization.service != service.name() {
-        let message = format!(
-            "Credential should be scoped to correct service: '{}'.",
-            service.name()
-        );
+        let message = format!("Credential should be scoped to correct service: '{}'.", service.name());
         return Err(match service {
             Service::S3 => Refusal::new(400, "AuthorizationHeaderMalformed", &message),
             Service::Sts => Refusal::new(403, "SignatureDoesNotMatch", &message),
@@ -102,11 +89,9 @@ fn check_scope(service: Service, authorization: &Authorization) -> Result<(), Re
         );
         return Err(match service {
             Service::S3 => Refusal::new(400, "AuthorizationHeaderMalformed", &message),
-            Service::Sts => Refusal::new(
-                403,
-                "SignatureDoesNotMatch",
-                "Credential should be scoped to a valid region.",
-            ),
+            Service::Sts => {
+                Refusal::new(403, "SignatureDoesNotMatch", "Credential should be scoped to a valid region.")
+            }
         });
     }
     Ok(())
@@ -125,15 +110,8 @@ fn check_clock(call: &Call) -> Result<(), Refusal> {
         .and_then(|text| DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok())
         .and_then(|at| at.to_zoned(TimeZone::UTC).ok())
         .ok_or_else(skewed)?;
-    let apart = signed_at
-        .timestamp()
-        .as_second()
-        .abs_diff(Timestamp::now().as_second());
-    if apart > SKEW_LIMIT_SECONDS.unsigned_abs() {
-        Err(skewed())
-    } else {
-        Ok(())
-    }
+    let apart = signed_at.timestamp().as_second().abs_diff(Timestamp::now().as_second());
+    if apart > SKEW_LIMIT_SECONDS.unsigned_abs() { Err(skewed()) } else { Ok(()) }
 }
 
 fn check_signature(
@@ -155,15 +133,10 @@ fn check_signature(
         }
     };
     // S3: the host and every x-amz-* header that is sent must be signed.
-    let unsigned = call
-        .request
-        .headers()
-        .keys()
-        .map(http::HeaderName::as_str)
-        .find(|name| {
-            (name.starts_with("x-amz-") || *name == "host")
-                && !authorization.signed_headers.iter().any(|signed| signed == name)
-        });
+    let unsigned = call.request.headers().keys().map(http::HeaderName::as_str).find(|name| {
+        (name.starts_with("x-amz-") || *name == "host")
+            && !authorization.signed_headers.iter().any(|signed| signed == name)
+    });
     let request = Request {
         method: call.request.method().as_str(),
         path: call.request.uri().path(),
@@ -190,9 +163,5 @@ fn check_signature(
 }
 
 fn invalid_token(status: u16, code: &str) -> Refusal {
-    Refusal::new(
-        status,
-        code,
-        "The security token included in the request is invalid.",
-    )
+    Refusal::new(status, code, "The security token included in the request is invalid.")
 }

@@ -30,11 +30,8 @@ pub enum Operation {
 
 impl Operation {
     pub(super) fn of(method: &Method, bucket: &str, key: &str, query: &str, action: Option<&str>) -> Self {
-        let asks = |name: &str| {
-            query
-                .split('&')
-                .any(|part| part == name || part.starts_with(&format!("{name}=")))
-        };
+        let asks =
+            |name: &str| query.split('&').any(|part| part == name || part.starts_with(&format!("{name}=")));
         match (method, bucket, key, action) {
             (&Method::POST, "", "", Some("AssumeRole")) => Self::AssumeRole,
             (&Method::POST, "", "", Some("GetCallerIdentity")) => Self::GetCallerIdentity,
@@ -88,10 +85,7 @@ pub(super) struct Script {
 
 impl Script {
     pub(super) fn next(&mut self, operation: Operation, times: usize, fault: &Fault) {
-        self.next
-            .entry(operation)
-            .or_default()
-            .extend(std::iter::repeat_n(fault.clone(), times));
+        self.next.entry(operation).or_default().extend(std::iter::repeat_n(fault.clone(), times));
     }
 
     pub(super) fn always(&mut self, operation: Operation, fault: Fault) {

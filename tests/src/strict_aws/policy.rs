@@ -81,49 +81,32 @@ impl Policy {
             statement @ Value::Object(_) => vec![statement],
             _ => return Err(malformed("Statement expected")),
         };
-        let statements = statements
-            .into_iter()
-            .map(Statement::of)
-            .collect::<Result<_, _>>()?;
+        let statements = statements.into_iter().map(Statement::of).collect::<Result<_, _>>()?;
         Ok(Self { statements })
     }
 
     /// A policy that allows everything.
     pub fn everything() -> Self {
         let all = || vec!["*".to_owned()];
-        let statement = Statement {
-            effect: Effect::Allow,
-            actions: all(),
-            resources: all(),
-            conditions: Vec::new(),
-        };
-        Self {
-            statements: vec![statement],
-        }
+        let statement =
+            Statement { effect: Effect::Allow, actions: all(), resources: all(), conditions: Vec::new() };
+        Self { statements: vec![statement] }
     }
 
     /// A policy that allows nothing.
     pub fn nothing() -> Self {
-        Self {
-            statements: Vec::new(),
-        }
+        Self { statements: Vec::new() }
     }
 
     pub(super) fn allows(&self, question: &Question<'_>) -> bool {
-        let mut applying = self
-            .statements
-            .iter()
-            .filter(|statement| statement.applies(question))
-            .peekable();
+        let mut applying = self.statements.iter().filter(|statement| statement.applies(question)).peekable();
         applying.peek().is_some() && applying.all(|statement| statement.effect == Effect::Allow)
     }
 }
 
 impl Statement {
     fn of(value: &Value) -> Result<Self, MalformedPolicy> {
-        let statement = value
-            .as_object()
-            .ok_or_else(|| malformed("a Statement is an object"))?;
+        let statement = value.as_object().ok_or_else(|| malformed("a Statement is an object"))?;
         for name in statement.keys() {
             if !["Sid", "Effect", "Action", "Resource", "Condition"].contains(&name.as_str()) {
                 return Err(malformed(&format!("{name} is not understood")));
@@ -135,45 +118,23 @@ impl Statement {
             _ => return Err(malformed("Effect must be Allow or Deny")),
         };
         let actions = texts(&value["Action"])?;
-        if let Some(bad) = actions
-            .iter()
-            .find(|action| *action != "*" && !action.contains(':'))
-        {
+        if let Some(bad) = actions.iter().find(|action| *action != "*" && !action.contains(':')) {
             return Err(malformed(&format!("{bad} is no action")));
         }
         let resources = texts(&value["Resource"])?;
-        if let Some(bad) = resources
-            .iter()
-            .find(|resource| *resource != "*" && !resource.starts_with("arn:"))
+        if let Some(bad) = resources.iter().find(|resource| *resource != "*" && !resource.starts_with("arn:"))
         {
             return Err(malformed(&format!("{bad} is no resource")));
         }
-        let conditions = value["Condition"]
-            .as_object()
-            .map(conditions)
-            .transpose()?
-            .unwrap_or_default();
-        Ok(Self {
-            effect,
-            actions,
-            resources,
-            conditions,
-        })
+        let conditions = value["Condition"].as_object().map(conditions).transpose()?.unwrap_or_default();
+        Ok(Self { effect, actions, resources, conditions })
     }
 
     fn applies(&self, question: &Question<'_>) -> bool {
         let action = question.action.to_ascii_lowercase();
-        self.actions
-            .iter()
-            .any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
-            && self
-                .resources
-                .iter()
-                .any(|pattern| matches(pattern, question.resource))
-            && self
-                .conditions
-                .iter()
-                .all(|condition| condition.holds(question.context))
+        self.actions.iter().any(|pattern| matches(&pattern.to_ascii_lowercase(), &action))
+            && self.resources.iter().any(|pattern| matches(pattern, question.resource))
+            && self.conditions.iter().all(|condition| condition.holds(question.context))
     }
 }
 
@@ -197,31 +158,20 @@ fn conditions(operators: &serde_json::Map<String, Value>) -> Result<Vec<Conditio
             "StringLike" => Comparison::Like,
             _ => return Err(malformed(&format!("the operator {operator} is not understood"))),
         };
-        for (key, patterns) in keys
-            .as_object()
-            .ok_or_else(|| malformed("a Condition is an object"))?
-        {
+        for (key, patterns) in keys.as_object().ok_or_else(|| malformed("a Condition is an object"))? {
             let key = key.to_ascii_lowercase();
             if !KNOWN_KEYS.contains(&key.as_str()) {
                 return Err(malformed(&format!("the condition key {key} is not understood")));
             }
-            conditions.push(Condition {
-                key,
-                patterns: texts(patterns)?,
-                comparison,
-            });
+            conditions.push(Condition { key, patterns: texts(patterns)?, comparison });
         }
     }
     Ok(conditions)
 }
 
 fn texts(value: &Value) -> Result<Vec<String>, MalformedPolicy> {
-    let text = |value: &Value| {
-        value
-            .as_str()
-            .map(str::to_owned)
-            .ok_or_else(|| malformed("a string expected"))
-    };
+    let text =
+        |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| malformed("a string expected"));
     match value {
         Value::Array(values) if !values.is_empty() => values.iter().map(text).collect(),
         value => Ok(vec![text(value)?]),
@@ -239,10 +189,7 @@ fn matches(pattern: &str, text: &str) -> bool {
         None => text.is_empty(),
         Some('*') => {
             let rest = parts.as_str();
-            text.char_indices()
-                .map(|(at, _)| at)
-                .chain([text.len()])
-                .any(|at| matches(rest, &text[at..]))
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| matches(rest, &text[at..]))
         }
         Some(wanted) => {
             let mut text = text.chars();
@@ -308,20 +255,11 @@ mod tests {
                 "Condition": { "StringLike": { "kms:ViaService": pattern } },
             }))
         };
-        assert!(allows(
-            &with("s3.*.amazonaws.com"),
-            "kms:Decrypt",
-            "arn:aws:kms:us-east-1:1:key/k"
-        ));
-        assert!(!allows(
-            &with("sqs.*.amazonaws.com"),
-            "kms:Decrypt",
-            "arn:aws:kms:us-east-1:1:key/k"
-        ));
-        for condition in [
-            json!({ "IpAddress": { "aws:SourceIp": "::1" } }),
-            json!({ "StringEquals": { "x": "y" } }),
-        ] {
+        assert!(allows(&with("s3.*.amazonaws.com"), "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/k"));
+        assert!(!allows(&with("sqs.*.amazonaws.com"), "kms:Decrypt", "arn:aws:kms:us-east-1:1:key/k"));
+        for condition in
+            [json!({ "IpAddress": { "aws:SourceIp": "::1" } }), json!({ "StringEquals": { "x": "y" } })]
+        {
             let document = json!({ "Version": "2012-10-17", "Statement": {
                 "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition } });
             assert!(Policy::of(&document).is_err(), "{condition}");

@@ -25,11 +25,7 @@ pub(super) fn answer(account: &mut Account, dialect: Dialect, call: &Call) -> Ju
     }
     let caller = authenticate(account, Service::S3, call)?;
     let Some(bucket) = account.buckets.get(&call.bucket) else {
-        return Err(Refusal::new(
-            404,
-            "NoSuchBucket",
-            "The specified bucket does not exist",
-        ));
+        return Err(Refusal::new(404, "NoSuchBucket", "The specified bucket does not exist"));
     };
     if bucket.region != REGION {
         return Err(Refusal::elsewhere(&bucket.region));
@@ -44,8 +40,7 @@ pub(super) fn answer(account: &mut Account, dialect: Dialect, call: &Call) -> Ju
         }
         Operation::HeadBucket => {
             let mut head = response(StatusCode::OK, "application/xml", String::new());
-            head.headers_mut()
-                .insert("x-amz-bucket-region", REGION.parse().expect("a header value"));
+            head.headers_mut().insert("x-amz-bucket-region", REGION.parse().expect("a header value"));
             Ok(head)
         }
         Operation::GetBucketLocation => {
@@ -84,19 +79,10 @@ fn authorize(account: &Account, caller: &Identity, call: &Call) -> Result<(), Re
     };
     let prefix = call.query("prefix").unwrap_or_default();
     demand(account, caller, action, &resource, &[("s3:prefix", &prefix)])?;
-    let kms_key = account
-        .buckets
-        .get(&call.bucket)
-        .and_then(|bucket| bucket.kms_key_arn.as_deref());
+    let kms_key = account.buckets.get(&call.bucket).and_then(|bucket| bucket.kms_key_arn.as_deref());
     if let (Operation::PutObject, Some(kms_key)) = (call.operation, kms_key) {
         let via = format!("s3.{REGION}.amazonaws.com");
-        demand(
-            account,
-            caller,
-            "kms:GenerateDataKey",
-            kms_key,
-            &[("kms:viaservice", &via)],
-        )?;
+        demand(account, caller, "kms:GenerateDataKey", kms_key, &[("kms:viaservice", &via)])?;
     }
     Ok(())
 }
@@ -120,22 +106,13 @@ fn demand(
 /// Google, XML API reference and "Migrate from Amazon S3": no chunked signing or trailing checksums, preconditions
 /// only in its own headers.
 fn refuse_for_gcs(call: &Call) -> Result<(), Refusal> {
-    let foreign = call
-        .request
-        .headers()
-        .keys()
-        .map(http::HeaderName::as_str)
-        .find(|name| {
-            name.starts_with("x-amz-checksum-")
-                || *name == "x-amz-sdk-checksum-algorithm"
-                || *name == "x-amz-trailer"
-        });
-    let chunked = call
-        .header("content-encoding")
-        .is_some_and(|encoding| encoding.contains("aws-chunked"))
-        || call
-            .header("x-amz-content-sha256")
-            .is_some_and(|payload| payload.starts_with("STREAMING-"));
+    let foreign = call.request.headers().keys().map(http::HeaderName::as_str).find(|name| {
+        name.starts_with("x-amz-checksum-")
+            || *name == "x-amz-sdk-checksum-algorithm"
+            || *name == "x-amz-trailer"
+    });
+    let chunked = call.header("content-encoding").is_some_and(|encoding| encoding.contains("aws-chunked"))
+        || call.header("x-amz-content-sha256").is_some_and(|payload| payload.starts_with("STREAMING-"));
     if foreign.is_some() || chunked {
         return Err(Refusal::new(
             403,
@@ -143,9 +120,7 @@ fn refuse_for_gcs(call: &Call) -> Result<(), Refusal> {
             "Access denied. The request signature we calculated does not match the signature you provided.",
         ));
     }
-    let conditional = ["if-none-match", "if-match"]
-        .into_iter()
-        .find(|name| call.header(name).is_some());
+    let conditional = ["if-none-match", "if-match"].into_iter().find(|name| call.header(name).is_some());
     if call.operation == Operation::PutObject && conditional.is_some() {
         return Err(Refusal::new(
             501,
@@ -167,11 +142,7 @@ fn put_object(account: &mut Account, dialect: Dialect, call: &Call) -> Judged {
     }
     if let Some(md5) = call.header("content-md5") {
         if STANDARD.decode(md5).map_or(0, |bytes| bytes.len()) != 16 {
-            return Err(Refusal::new(
-                400,
-                "InvalidDigest",
-                "The Content-MD5 you specified was invalid.",
-            ));
+            return Err(Refusal::new(400, "InvalidDigest", "The Content-MD5 you specified was invalid."));
         }
         if md5 != md5_base64(body) {
             return Err(Refusal::new(
@@ -181,15 +152,8 @@ fn put_object(account: &mut Account, dialect: Dialect, call: &Call) -> Judged {
             ));
         }
     }
-    if call
-        .header("x-amz-content-sha256")
-        .is_some_and(|payload| payload.starts_with("STREAMING-"))
-    {
-        return Err(Refusal::new(
-            501,
-            "NotImplemented",
-            "The stub does not take chunked uploads.",
-        ));
+    if call.header("x-amz-content-sha256").is_some_and(|payload| payload.starts_with("STREAMING-")) {
+        return Err(Refusal::new(501, "NotImplemented", "The stub does not take chunked uploads."));
     }
     let bucket = bucket_of(account, call)?;
     match (dialect, call.header("if-none-match")) {
@@ -212,77 +176,40 @@ fn put_object(account: &mut Account, dialect: Dialect, call: &Call) -> Judged {
         .iter()
         .filter(|(name, _)| name.as_str().starts_with("x-amz-meta-"))
         .map(|(name, value)| {
-            (
-                name.as_str().to_owned(),
-                String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            )
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         })
         .collect();
-    let content_type = call
-        .header("content-type")
-        .unwrap_or("binary/octet-stream")
-        .to_owned();
-    bucket.store(
-        &call.key,
-        Object {
-            body: body.clone(),
-            content_type,
-            metadata,
-        },
-    );
+    let content_type = call.header("content-type").unwrap_or("binary/octet-stream").to_owned();
+    bucket.store(&call.key, Object { body: body.clone(), content_type, metadata });
     let mut stored = response(StatusCode::OK, "application/xml", String::new());
-    stored.headers_mut().insert(
-        "etag",
-        "\"00000000000000000000000000000000\""
-            .parse()
-            .expect("a header value"),
-    );
+    stored
+        .headers_mut()
+        .insert("etag", "\"00000000000000000000000000000000\"".parse().expect("a header value"));
     Ok(stored)
 }
 
 fn get_object(account: &mut Account, call: &Call) -> Judged {
     let Some(object) = bucket_of(account, call)?.objects.get(&call.key) else {
-        return Err(Refusal::new(
-            404,
-            "NoSuchKey",
-            "The specified key does not exist.",
-        ));
+        return Err(Refusal::new(404, "NoSuchKey", "The specified key does not exist."));
     };
-    let mut found = Response::builder()
-        .status(StatusCode::OK)
-        .header("content-type", &object.content_type);
+    let mut found = Response::builder().status(StatusCode::OK).header("content-type", &object.content_type);
     for (name, value) in &object.metadata {
         found = found.header(name, value);
     }
-    Ok(found
-        .body(Full::new(object.body.clone()))
-        .expect("stored headers were headers"))
+    Ok(found.body(Full::new(object.body.clone())).expect("stored headers were headers"))
 }
 
 fn list_objects(account: &mut Account, call: &Call) -> Judged {
     let prefix = call.query("prefix").unwrap_or_default();
-    let after = call
-        .query("continuation-token")
-        .or_else(|| call.query("start-after"))
-        .unwrap_or_default();
-    let page = call
-        .query("max-keys")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(PAGE)
-        .min(PAGE);
+    let after = call.query("continuation-token").or_else(|| call.query("start-after")).unwrap_or_default();
+    let page = call.query("max-keys").and_then(|text| text.parse().ok()).unwrap_or(PAGE).min(PAGE);
     let bucket = bucket_of(account, call)?;
-    let mut matching = bucket
-        .objects
-        .iter()
-        .filter(|(key, _)| key.starts_with(&prefix) && key.as_str() > after.as_str());
+    let mut matching =
+        bucket.objects.iter().filter(|(key, _)| key.starts_with(&prefix) && key.as_str() > after.as_str());
     let shown: Vec<(&String, &Object)> = matching.by_ref().take(page).collect();
     let more = matching.next().is_some();
     let entry = |(key, object): &(&String, &Object)| {
-        format!(
-            "<Contents><Key>{}</Key><Size>{}</Size></Contents>",
-            escape(key),
-            object.body.len()
-        )
+        format!("<Contents><Key>{}</Key><Size>{}</Size></Contents>", escape(key), object.body.len())
     };
     let contents = shown.iter().map(entry).collect::<Vec<_>>().concat();
     let next = match shown.last() {

@@ -62,10 +62,8 @@ pub(super) fn assume_role(account: &mut Account, call: &Call) -> Result<Response
     }
     let expires = Timestamp::now() + SignedDuration::from_secs(i64::from(seconds));
     let keys = account.open_session(&role, session_name, session_policy, expires);
-    let caller = account
-        .identity(&keys.access_key_id)
-        .map(|identity| identity.arn.clone())
-        .unwrap_or_default();
+    let caller =
+        account.identity(&keys.access_key_id).map(|identity| identity.arn.clone()).unwrap_or_default();
     let body = format!(
         "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
          <AssumedRoleUser><AssumedRoleId>AROA0000000000000000:{session_name}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\

@@ -13,21 +13,11 @@ async fn uploads_meet_the_weather_and_what_was_stored_is_known() {
     let front = FaultFront::start(minio.endpoint(), 7).await;
     let through = client(front.endpoint(), REGION, &minio.root());
     let put = |key: String, body: Vec<u8>| {
-        through
-            .put_object()
-            .bucket("harness-weather")
-            .key(key)
-            .body(ByteStream::from(body))
-            .send()
+        through.put_object().bucket("harness-weather").key(key).body(ByteStream::from(body)).send()
     };
-    put("calm/a=b c".to_owned(), b"one".to_vec())
-        .await
-        .expect("signatures survive the front");
+    put("calm/a=b c".to_owned(), b"one".to_vec()).await.expect("signatures survive the front");
 
-    front.set(Weather::Rough {
-        answers_lost_percent: 30,
-        slow_down_percent: 30,
-    });
+    front.set(Weather::Rough { answers_lost_percent: 30, slow_down_percent: 30 });
     let mut answers = Vec::new();
     for number in 0..40 {
         let answer = put(format!("rough/{number}"), b"body".to_vec()).await;
@@ -39,27 +29,13 @@ async fn uploads_meet_the_weather_and_what_was_stored_is_known() {
     assert_eq!(count(&Some((503, "SlowDown".to_owned()))), tally.slowed_down);
     assert_eq!(count(&Some((0, String::new()))), tally.answers_lost);
     assert!(tally.slowed_down > 4 && tally.answers_lost > 4, "{tally:?}");
-    let stored = Bucket::new(minio.client(), "harness-weather")
-        .keys("rough/")
-        .await;
-    assert_eq!(
-        stored.len(),
-        40 - tally.slowed_down,
-        "a lost answer is a stored object"
-    );
+    let stored = Bucket::new(minio.client(), "harness-weather").keys("rough/").await;
+    assert_eq!(stored.len(), 40 - tally.slowed_down, "a lost answer is a stored object");
 
     front.set(Weather::Outage);
-    assert_eq!(
-        refusal(&put("x".to_owned(), Vec::new()).await.expect_err("an outage")).0,
-        0
-    );
+    assert_eq!(refusal(&put("x".to_owned(), Vec::new()).await.expect_err("an outage")).0, 0);
     front.set(Weather::Calm);
     assert!(front.tally().overwritten_with_other_bytes().is_empty());
-    put("calm/a=b c".to_owned(), b"two".to_vec())
-        .await
-        .expect("calm again");
-    assert_eq!(
-        front.tally().overwritten_with_other_bytes(),
-        ["/harness-weather/calm/a=b c"]
-    );
+    put("calm/a=b c".to_owned(), b"two".to_vec()).await.expect("calm again");
+    assert_eq!(front.tally().overwritten_with_other_bytes(), ["/harness-weather/calm/a=b c"]);
 }

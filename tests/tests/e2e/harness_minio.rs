@@ -8,9 +8,7 @@ use barndoor_tests::s3_client::{Keys, client, refusal};
 async fn a_user_may_do_what_the_policy_says_and_nothing_else() {
     let minio = Minio::shared().await;
     minio.create_bucket("harness-permissions").await;
-    let keys = minio
-        .create_user("harness-uploader", &guide_policy("harness-permissions"))
-        .await;
+    let keys = minio.create_user("harness-uploader", &guide_policy("harness-permissions")).await;
     let restricted = client(minio.endpoint(), REGION, &keys);
     let put = |key: &str| {
         restricted
@@ -21,12 +19,7 @@ async fn a_user_may_do_what_the_policy_says_and_nothing_else() {
             .send()
     };
     put("a").await.expect("PutObject is allowed");
-    restricted
-        .head_bucket()
-        .bucket("harness-permissions")
-        .send()
-        .await
-        .expect("ListBucket is allowed");
+    restricted.head_bucket().bucket("harness-permissions").send().await.expect("ListBucket is allowed");
     let denied = restricted
         .get_object()
         .bucket("harness-permissions")
@@ -36,23 +29,14 @@ async fn a_user_may_do_what_the_policy_says_and_nothing_else() {
         .expect_err("no GetObject");
     assert_eq!(refusal(&denied), (403, "AccessDenied".to_owned()));
 
-    minio
-        .set_user_policy(
-            "harness-uploader",
-            &policy("harness-permissions", &[], &["s3:ListBucket"]),
-        )
-        .await;
+    minio.set_user_policy("harness-uploader", &policy("harness-permissions", &[], &["s3:ListBucket"])).await;
     let denied = put("b").await.expect_err("PutObject was taken away");
     assert_eq!(refusal(&denied), (403, "AccessDenied".to_owned()));
 
     minio.remove_user("harness-uploader").await;
     let unknown = put("c").await.expect_err("the keys are gone");
     assert_eq!(refusal(&unknown), (403, "InvalidAccessKeyId".to_owned()));
-    let wrong = client(
-        minio.endpoint(),
-        REGION,
-        &Keys::new(&minio.root().access_key_id, "wrong-secret"),
-    );
+    let wrong = client(minio.endpoint(), REGION, &Keys::new(&minio.root().access_key_id, "wrong-secret"));
     let wrong = wrong.list_buckets().send().await.expect_err("a wrong secret");
     assert_eq!(refusal(&wrong), (403, "SignatureDoesNotMatch".to_owned()));
 }
@@ -64,13 +48,7 @@ async fn a_taken_key_is_refused_when_the_precondition_asks_for_it() {
     let client = minio.client();
     let put = || {
         let body = ByteStream::from_static(b"x");
-        client
-            .put_object()
-            .bucket("harness-preconditions")
-            .key("k")
-            .if_none_match("*")
-            .body(body)
-            .send()
+        client.put_object().bucket("harness-preconditions").key("k").if_none_match("*").body(body).send()
     };
     put().await.expect("the key is free");
     let taken = put().await.expect_err("the key is taken");
@@ -93,25 +71,12 @@ async fn a_locked_bucket_keeps_its_objects_and_a_killed_server_its_data() {
     assert_eq!(refusal(&wrong_digest), (400, "BadDigest".to_owned()));
     let body = ByteStream::from_static(b"x");
     let md5 = barndoor_tests::crypto::md5_base64(b"x");
-    let stored = client
-        .put_object()
-        .bucket("harness-locked")
-        .key("k")
-        .content_md5(md5)
-        .body(body)
-        .send()
-        .await;
-    let version = stored
-        .expect("a proper upload")
-        .version_id
-        .expect("locked buckets are versioned");
+    let stored =
+        client.put_object().bucket("harness-locked").key("k").content_md5(md5).body(body).send().await;
+    let version = stored.expect("a proper upload").version_id.expect("locked buckets are versioned");
 
     minio.kill();
     minio.restart().await;
-    let delete = client
-        .delete_object()
-        .bucket("harness-locked")
-        .key("k")
-        .version_id(version);
+    let delete = client.delete_object().bucket("harness-locked").key("k").version_id(version);
     delete.send().await.expect_err("the lock refuses");
 }

@@ -35,13 +35,7 @@ impl Exporter {
         };
         let anchor = self.find_anchor(&record, &log).await?;
         self.record = Some(record);
-        let opened = self
-            .act(Observation::Opened {
-                log: &log,
-                anchor,
-                now: self.now(),
-            })
-            .await;
+        let opened = self.act(Observation::Opened { log: &log, anchor, now: self.now() }).await;
         let step = match opened {
             Ok(step) => step,
             Err(error) => {
@@ -55,11 +49,7 @@ impl Exporter {
                 "the event log is not the one this destination's place is in; all it holds is sent"
             );
             let log = ports.log.renew_epoch(&self.organization).await?;
-            self.act(Observation::LogRenewed {
-                log: &log,
-                now: self.now(),
-            })
-            .await?;
+            self.act(Observation::LogRenewed { log: &log, now: self.now() }).await?;
         }
         Ok(true)
     }
@@ -78,20 +68,12 @@ impl Exporter {
         if anchor.sequence >= log.next {
             return Ok(AnchorFinding::Differs);
         }
-        let batches = self
-            .ports
-            .log
-            .read(&self.organization, anchor.sequence, 1)
-            .await?;
+        let batches = self.ports.log.read(&self.organization, anchor.sequence, 1).await?;
         let same = batches.first().is_some_and(|batch| {
             let index = usize::try_from(anchor.sequence - batch.first).unwrap_or(usize::MAX);
             index < batch.ends.len() && event_crc(anchor.sequence, batch.event(index)) == anchor.crc
         });
-        Ok(if same {
-            AnchorFinding::Matches
-        } else {
-            AnchorFinding::Differs
-        })
+        Ok(if same { AnchorFinding::Matches } else { AnchorFinding::Differs })
     }
 
     /// Drops what is older than the retention.
@@ -107,25 +89,14 @@ impl Exporter {
             return Ok(());
         }
         let before = expiry(now, self.ports.retention);
-        while self
-            .oldest()
-            .await?
-            .is_some_and(|oldest| oldest.accepted_at < before)
-        {
+        while self.oldest().await?.is_some_and(|oldest| oldest.accepted_at < before) {
             let next = self.record().next;
             let batches = self.ports.log.read(&self.organization, next, READ_BYTES).await?;
-            let Some(batch) = batches
-                .iter()
-                .take_while(|batch| batch.accepted_at < before)
-                .last()
-            else {
+            let Some(batch) = batches.iter().take_while(|batch| batch.accepted_at < before).last() else {
                 break;
             };
             let last_crc = event_crc(batch.last(), batch.event(batch.ends.len() - 1));
-            let passed = Passed {
-                last: batch.last(),
-                last_crc,
-            };
+            let passed = Passed { last: batch.last(), last_crc };
             self.act(Observation::Expired(passed)).await?;
             self.ports.meter.dropped(passed.last + 1 - next);
             tracing::warn!(

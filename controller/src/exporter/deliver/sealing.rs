@@ -11,7 +11,7 @@ use crate::exporter::budget::{Grant, Urgency};
 use crate::exporter::cut::Pending;
 use crate::exporter::decide::{Passed, Sealed};
 use crate::exporter::encode::{ENCODER_VERSION, Encoded, Encoder, Fill, Recipe, Until};
-use crate::exporter::object_key::{ObjectName, object_key, short_id};
+use crate::exporter::object_key::{ObjectName, object_key};
 use crate::exporter::record::{DeliveryRecord, Outcome, Plan};
 use crate::exporter::store::Object;
 
@@ -37,13 +37,8 @@ impl Exporter {
     ) -> Grant {
         let object =
             usize::try_from(pending.bytes.min(u64::from(destination.batch.max_bytes))).unwrap_or(usize::MAX);
-        let encoder = usize::try_from(pending.bytes)
-            .unwrap_or(usize::MAX)
-            .min(ENCODER_BYTES);
-        self.ports
-            .budget
-            .acquire(urgency, object.saturating_add(encoder))
-            .await
+        let encoder = usize::try_from(pending.bytes).unwrap_or(usize::MAX).min(ENCODER_BYTES);
+        self.ports.budget.acquire(urgency, object.saturating_add(encoder)).await
     }
 
     /// Reads from `from` until an object is full or the log ends.
@@ -67,16 +62,7 @@ impl Exporter {
         let Some(encoded) = self.encode(recipe, from, until).await? else {
             return Ok(Cut::Nothing);
         };
-        let Encoded {
-            from,
-            last,
-            last_crc,
-            count,
-            filtered,
-            hour,
-            uncompressed_sha256,
-            body,
-        } = encoded;
+        let Encoded { from, last, last_crc, count, filtered, hour, uncompressed_sha256, body } = encoded;
         if count == 0 {
             return Ok(Cut::AllFiltered(Passed { last, last_crc }));
         }
@@ -117,11 +103,7 @@ impl Exporter {
         let mut fill = Fill::Open;
         let mut read_bytes = 0;
         while fill == Fill::Open {
-            let batches = self
-                .ports
-                .log
-                .read(&self.organization, encoder.next(), READ_BYTES)
-                .await?;
+            let batches = self.ports.log.read(&self.organization, encoder.next(), READ_BYTES).await?;
             if batches.is_empty() {
                 break;
             }
@@ -152,10 +134,7 @@ impl Exporter {
 
     pub(super) async fn memory_to_replay(&self, destination: &Destination) -> Grant {
         let object = destination.batch.max_bytes as usize;
-        self.ports
-            .budget
-            .acquire(Urgency::Behind, object + ENCODER_BYTES)
-            .await
+        self.ports.budget.acquire(Urgency::Behind, object + ENCODER_BYTES).await
     }
 
     /// The same bytes as when the plan was made.
@@ -176,18 +155,15 @@ impl Exporter {
         }
     }
 
-    pub(super) fn object(&self, plan: &Plan, body: Bytes) -> Object {
+    pub(super) fn object(&self, destination: &Destination, plan: &Plan, body: Bytes) -> Object {
         let record = self.record();
         let mut metadata = vec![
             ("log-epoch", record.start.log_epoch.as_str().to_owned()),
-            ("destination", short_id(&self.uid)),
+            ("destination", format!("{}/{}", destination.organization, destination.name)),
             ("first-sequence", plan.first.to_string()),
             ("last-sequence", plan.last.to_string()),
             ("event-count", plan.count.to_string()),
-            (
-                "omitted-count",
-                (plan.last + 1 - plan.first - plan.count).to_string(),
-            ),
+            ("omitted-count", (plan.last + 1 - plan.first - plan.count).to_string()),
             ("uncompressed-sha256", plan.uncompressed_sha256.clone()),
             ("format", plan.format.name().to_owned()),
             ("encoder", plan.encoder.to_string()),
@@ -195,10 +171,6 @@ impl Exporter {
         if let Some(previous) = &record.previous_sha256 {
             metadata.push(("previous-sha256", previous.clone()));
         }
-        Object {
-            key: plan.key.clone(),
-            body,
-            metadata,
-        }
+        Object { key: plan.key.clone(), body, metadata }
     }
 }

@@ -37,10 +37,7 @@ fn gunzip(body: &[u8]) -> String {
     text
 }
 
-const FULL: Until = Until::Full {
-    events: 1_000,
-    bytes: 1 << 20,
-};
+const FULL: Until = Until::Full { events: 1_000, bytes: 1 << 20 };
 const NOON: &str = "2026-11-05T12:00:00Z";
 
 #[test]
@@ -53,10 +50,7 @@ fn unwanted_events_are_left_out_and_counted() {
     let mut encoder = Encoder::new(recipe(&[EventType::Audit]), 5, FULL);
     assert_eq!(encoder.push(&batch(5, NOON, &events)).expect("dense"), Fill::Open);
     let encoded = encoder.finish().expect("events were taken");
-    assert_eq!(
-        (encoded.from, encoded.last, encoded.count, encoded.filtered),
-        (5, 7, 2, 1)
-    );
+    assert_eq!((encoded.from, encoded.last, encoded.count, encoded.filtered), (5, 7, 2, 1));
     assert_eq!(gunzip(&encoded.body), "a\nc\n");
     assert_eq!(encoded.last_crc, event_crc(7, b"c"));
 }
@@ -64,58 +58,26 @@ fn unwanted_events_are_left_out_and_counted() {
 #[test]
 fn an_object_ends_at_its_count_and_at_the_hour() {
     let events: Vec<_> = (0..10).map(|n| (EventType::Audit, n.to_string())).collect();
-    let mut encoder = Encoder::new(
-        recipe(&[]),
-        1,
-        Until::Full {
-            events: 4,
-            bytes: 1 << 20,
-        },
-    );
+    let mut encoder = Encoder::new(recipe(&[]), 1, Until::Full { events: 4, bytes: 1 << 20 });
     assert_eq!(encoder.push(&batch(1, NOON, &events)).expect("dense"), Fill::Full);
     assert_eq!(encoder.finish().map(|encoded| encoded.last), Some(4));
 
     let mut encoder = Encoder::new(recipe(&[]), 1, FULL);
     assert_eq!(encoder.push(&batch(1, NOON, &events)).expect("dense"), Fill::Open);
-    assert_eq!(
-        encoder
-            .push(&batch(11, "2026-11-05T11:59:59Z", &events))
-            .expect("dense"),
-        Fill::Full
-    );
-    assert_eq!(
-        encoder.finish().map(|encoded| encoded.last),
-        Some(10),
-        "the hour changes either way"
-    );
+    assert_eq!(encoder.push(&batch(11, "2026-11-05T11:59:59Z", &events)).expect("dense"), Fill::Full);
+    assert_eq!(encoder.finish().map(|encoded| encoded.last), Some(10), "the hour changes either way");
 }
 
 #[test]
 fn an_object_ends_when_its_compressed_bytes_are_reached() {
     let noise: Vec<_> = (0..12_000_u64)
-        .map(|n| {
-            (
-                EventType::Audit,
-                hexadecimal(digest::digest(&digest::SHA256, &n.to_be_bytes()).as_ref()),
-            )
-        })
+        .map(|n| (EventType::Audit, hexadecimal(digest::digest(&digest::SHA256, &n.to_be_bytes()).as_ref())))
         .collect();
     let bytes = 64 * 1024;
-    let mut encoder = Encoder::new(
-        recipe(&[]),
-        1,
-        Until::Full {
-            events: 1_000_000,
-            bytes,
-        },
-    );
+    let mut encoder = Encoder::new(recipe(&[]), 1, Until::Full { events: 1_000_000, bytes });
     assert_eq!(encoder.push(&batch(1, NOON, &noise)).expect("dense"), Fill::Full);
     let encoded = encoder.finish().expect("events were taken");
-    assert!(
-        (bytes..bytes + 2 * BLOCK_BYTES).contains(&encoded.body.len()),
-        "{}",
-        encoded.body.len()
-    );
+    assert!((bytes..bytes + 2 * BLOCK_BYTES).contains(&encoded.body.len()), "{}", encoded.body.len());
 }
 
 #[test]

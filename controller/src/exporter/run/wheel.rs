@@ -14,10 +14,7 @@ pub(super) struct Wheel<K> {
 
 impl<K> Default for Wheel<K> {
     fn default() -> Self {
-        Self {
-            by_time: BTreeSet::new(),
-            by_key: HashMap::new(),
-        }
+        Self { by_time: BTreeSet::new(), by_key: HashMap::new() }
     }
 }
 
@@ -74,10 +71,7 @@ mod tests {
         wheel.set("a", later);
         wheel.set("b", now);
         wheel.set_if_earlier("b", later);
-        assert_eq!(
-            (wheel.pop(now), wheel.pop(now), wheel.next()),
-            (Some("b"), None, Some(later))
-        );
+        assert_eq!((wheel.pop(now), wheel.pop(now), wheel.next()), (Some("b"), None, Some(later)));
         wheel.set_if_earlier("a", now);
         assert_eq!((wheel.pop(now), wheel.next()), (Some("a"), None));
     }

@@ -20,25 +20,15 @@ struct Delivered {
 
 fn read(key: &str, stored: &Stored) -> Delivered {
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&stored.body[..])
-        .read_to_string(&mut text)
-        .expect("gzip");
+    flate2::read::GzDecoder::new(&stored.body[..]).read_to_string(&mut text).expect("gzip");
     let sha256 = hexadecimal(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
     assert!(key.contains(&sha256[..16]), "{key} holds its content's hash");
-    let metadata: BTreeMap<&str, &str> = stored
-        .metadata
-        .iter()
-        .map(|(name, value)| (*name, value.as_str()))
-        .collect();
+    let metadata: BTreeMap<&str, &str> =
+        stored.metadata.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let number = |name: &str| metadata[name].parse::<u64>().expect("a number");
     let ids: Vec<Sequence> = text
         .lines()
-        .map(|line| {
-            line.trim_start_matches("{\"id\":")
-                .trim_end_matches('}')
-                .parse()
-                .expect("an id")
-        })
+        .map(|line| line.trim_start_matches("{\"id\":").trim_end_matches('}').parse().expect("an id"))
         .collect();
     assert_eq!(number("event-count"), ids.len() as u64);
     assert_eq!(metadata["uncompressed-sha256"], sha256);
@@ -49,16 +39,8 @@ fn read(key: &str, stored: &Stored) -> Delivered {
         sha256,
         previous: metadata.get("previous-sha256").map(|text| (*text).to_owned()),
     };
-    assert!(
-        delivered
-            .ids
-            .iter()
-            .all(|id| (delivered.first..=delivered.last).contains(id))
-    );
-    assert!(
-        delivered.ids.is_sorted_by(|left, right| left < right),
-        "{key} is in order"
-    );
+    assert!(delivered.ids.iter().all(|id| (delivered.first..=delivered.last).contains(id)));
+    assert!(delivered.ids.is_sorted_by(|left, right| left < right), "{key} is in order");
     delivered
 }
 
@@ -83,27 +65,18 @@ pub(super) fn check(world: &World) {
         state.next - record.start.sequence,
         "every accepted event is delivered, filtered, dropped or waiting"
     );
-    assert!(
-        state.trimmed_before <= record.next,
-        "nothing that waits is trimmed"
-    );
+    assert!(state.trimmed_before <= record.next, "nothing that waits is trimmed");
     for (bucket, objects) in &state.buckets {
         let mut objects: Vec<Delivered> = objects.iter().map(|(key, stored)| read(key, stored)).collect();
         objects.sort_by_key(|object| object.first);
-        let ids: Vec<Sequence> = objects
-            .iter()
-            .flat_map(|object| object.ids.iter().copied())
-            .collect();
+        let ids: Vec<Sequence> = objects.iter().flat_map(|object| object.ids.iter().copied()).collect();
         assert!(
             ids.is_sorted_by(|left, right| left < right) || counts.possibly_duplicated > 0,
             "at most once and in order in {bucket}"
         );
     }
     let twice: u64 = times_delivered(&state).values().map(|times| times - 1).sum();
-    assert!(
-        twice <= counts.possibly_duplicated,
-        "{twice} events are there twice and nobody says so"
-    );
+    assert!(twice <= counts.possibly_duplicated, "{twice} events are there twice and nobody says so");
 }
 
 /// Once the faults are over and nothing waits.
@@ -114,17 +87,9 @@ pub(super) fn check_at_rest(world: &World) {
     assert!(state.record.plan.is_none());
     // With a count of possible duplicates, an abandoned object may be there beside its successor, under other filters.
     if counts.possibly_duplicated == 0 {
-        assert_eq!(
-            times.len() as u64,
-            counts.delivered,
-            "what was counted as delivered is in the buckets"
-        );
-        let mut objects: Vec<Delivered> = state
-            .buckets
-            .values()
-            .flatten()
-            .map(|(key, stored)| read(key, stored))
-            .collect();
+        assert_eq!(times.len() as u64, counts.delivered, "what was counted as delivered is in the buckets");
+        let mut objects: Vec<Delivered> =
+            state.buckets.values().flatten().map(|(key, stored)| read(key, stored)).collect();
         objects.sort_by_key(|object| object.first);
         let (mut next, mut previous) = (1, None);
         for object in objects {
@@ -135,18 +100,12 @@ pub(super) fn check_at_rest(world: &World) {
     }
     if counts.dropped_age == 0 {
         let always = |event_type| {
-            state
-                .filters
-                .iter()
-                .all(|filter| EventTypeSet::included(filter.as_deref()).contains(event_type))
+            state.filters.iter().all(|filter| EventTypeSet::included(filter.as_deref()).contains(event_type))
         };
         for batch in &state.batches {
             for (index, event_type) in batch.types.iter().enumerate() {
                 let sequence = batch.first + index as u64;
-                assert!(
-                    times.contains_key(&sequence) || !always(*event_type),
-                    "{sequence} is lost"
-                );
+                assert!(times.contains_key(&sequence) || !always(*event_type), "{sequence} is lost");
             }
         }
     }

@@ -56,11 +56,7 @@ impl Faults {
 
     pub(super) fn draw(rng: &mut StdRng) -> Self {
         let mut one = || {
-            if rng.random_bool(0.4) {
-                rng.random_range(0.0..0.5)
-            } else {
-                0.0
-            }
+            if rng.random_bool(0.4) { rng.random_range(0.0..0.5) } else { 0.0 }
         };
         Self {
             credentials_refused: one() / 2.0,
@@ -145,10 +141,7 @@ impl World {
             auth: Auth::AccessKeys,
             include: None,
             format: Format::Json,
-            batch: Batch {
-                max_events: rng.random_range(1..40),
-                ..Batch::default()
-            },
+            batch: Batch { max_events: rng.random_range(1..40), ..Batch::default() },
         };
         let epoch = LogEpoch::new(ulid::Ulid::from_parts(1, u128::from(seed)));
         let start = Start {
@@ -172,11 +165,7 @@ impl World {
             faults,
             crash_in: None,
         };
-        Self {
-            state: Mutex::new(state),
-            crash: Notify::new(),
-            changes: broadcast::channel(1).0,
-        }
+        Self { state: Mutex::new(state), crash: Notify::new(), changes: broadcast::channel(1).0 }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -277,9 +266,7 @@ impl World {
     fn land(&self) {
         let now = self.now();
         let state = &mut *self.state();
-        let (due, late) = std::mem::take(&mut state.late)
-            .into_iter()
-            .partition(|late: &Late| late.at <= now);
+        let (due, late) = std::mem::take(&mut state.late).into_iter().partition(|late: &Late| late.at <= now);
         state.late = late;
         for Late { bucket, object, .. } in due {
             state.store(&bucket, object, Condition::Honoured);
@@ -305,20 +292,13 @@ impl State {
         let bucket = self.buckets.entry(bucket.to_owned()).or_default();
         if let Some(there) = bucket.get(&object.key) {
             if there.body != object.body {
-                self.violations
-                    .push(format!("{} was offered with other bytes", object.key));
+                self.violations.push(format!("{} was offered with other bytes", object.key));
             }
             if condition == Condition::Honoured {
                 return PutOutcome::AlreadyThere;
             }
         }
-        bucket.insert(
-            object.key,
-            Stored {
-                body: object.body,
-                metadata: object.metadata,
-            },
-        );
+        bucket.insert(object.key, Stored { body: object.body, metadata: object.metadata });
         PutOutcome::Stored
     }
 
@@ -328,13 +308,7 @@ impl State {
 }
 
 fn issue(operation: &'static str, reason: Reason) -> Issue {
-    Issue {
-        operation,
-        reason,
-        code: None,
-        message: "simulated".to_owned(),
-        remedy: String::new(),
-    }
+    Issue { operation, reason, code: None, message: "simulated".to_owned(), remedy: String::new() }
 }
 
 #[async_trait]
@@ -374,10 +348,7 @@ impl EventLog for World {
         self.mortal().await;
         let state = self.state();
         if from < state.trimmed_before {
-            return Err(LogError::Damaged {
-                at: from,
-                what: "trimmed".to_owned(),
-            });
+            return Err(LogError::Damaged { at: from, what: "trimmed".to_owned() });
         }
         let mut bytes = 0;
         let mut batches = Vec::new();
@@ -478,10 +449,7 @@ impl ObjectStores for Arc<World> {
         if refused {
             return Err(issue("AssumeRole", Reason::AssumeRoleDenied));
         }
-        Ok(Box::new(SimulatedSession {
-            world: self.clone(),
-            bucket: place.bucket.to_string(),
-        }))
+        Ok(Box::new(SimulatedSession { world: self.clone(), bucket: place.bucket.to_string() }))
     }
 }
 
@@ -495,9 +463,7 @@ impl Session for SimulatedSession {
             let now = world.now();
             let state = &mut *world.state();
             if state.destination.wish == Wish::Paused {
-                state
-                    .violations
-                    .push(format!("{} was put while paused", object.key));
+                state.violations.push(format!("{} was put while paused", object.key));
             }
             let faults = state.faults;
             let condition = if state.strikes(faults.condition_ignored) {
@@ -506,11 +472,8 @@ impl Session for SimulatedSession {
                 Condition::Honoured
             };
             if state.strikes(faults.put_refused) {
-                let reason = if state.strikes(0.5) {
-                    Reason::WriteDenied
-                } else {
-                    Reason::EndpointUnreachable
-                };
+                let reason =
+                    if state.strikes(0.5) { Reason::WriteDenied } else { Reason::EndpointUnreachable };
                 PutOutcome::Refused(issue("PutObject", reason))
             } else if state.strikes(faults.put_busy) {
                 if state.strikes(0.2) {
@@ -525,11 +488,7 @@ impl Session for SimulatedSession {
             } else if state.strikes(faults.request_late) {
                 let seconds = state.rng.random_range(1..SIGNATURE_VALID_SECONDS);
                 let at = now + SignedDuration::from_secs(seconds);
-                state.late.push(Late {
-                    at,
-                    bucket: self.bucket.clone(),
-                    object,
-                });
+                state.late.push(Late { at, bucket: self.bucket.clone(), object });
                 PutOutcome::Unanswered(issue("PutObject", Reason::EndpointUnreachable))
             } else {
                 state.store(&self.bucket, object, condition)
@@ -548,10 +507,7 @@ impl Session for SimulatedSession {
         if state.strikes(probability) {
             return Listing::Unavailable(issue("ListObjectsV2", Reason::HeadBucketDenied));
         }
-        let there = state
-            .buckets
-            .get(&self.bucket)
-            .is_some_and(|bucket| bucket.contains_key(key));
+        let there = state.buckets.get(&self.bucket).is_some_and(|bucket| bucket.contains_key(key));
         if there { Listing::Present } else { Listing::Absent }
     }
 }
