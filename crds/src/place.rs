@@ -94,10 +94,9 @@ impl Endpoint {
         };
         // The url crate drops https's default port; on plain http 443 was meant as written.
         let port = match (scheme, url.port()) {
-            (Scheme::Https, port) => port,
             (Scheme::Http, Some(80)) => None,
             (Scheme::Http, None) if authority.ends_with(":443") => Some(443),
-            (Scheme::Http, port) => port,
+            (Scheme::Https | Scheme::Http, port) => port,
         };
         Ok(Self { scheme, host, port })
     }
