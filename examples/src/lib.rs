@@ -1,1 +1,2 @@
-//! Events.
+//! temp
+pub mod events;
