@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod embedded;
 
 /// A dense per-organization number, given when an event is accepted. The first is 1.
@@ -66,7 +68,8 @@ impl Events {
     pub fn push(&mut self, event_type: EventType, event: &[u8]) {
         self.bytes.extend_from_slice(event);
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends
+            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 
@@ -106,7 +109,11 @@ impl RecordBatch {
 
     /// The bytes of the event at this index, counted from 0.
     pub fn event(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] as usize };
+        let start = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] as usize
+        };
         &self.bytes[start..self.ends[index] as usize]
     }
 }

@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod connection;
 pub mod destinations;
+pub mod embedded;
 pub mod event_log;
 pub mod exporter;
