@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod embedded;
 
 /// A dense per-organization number, given when an event is accepted. The first is 1.
@@ -68,7 +70,8 @@ impl Events {
         self.bytes.extend_from_slice(event);
         self.bytes.push(b'\n');
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends
+            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 
@@ -108,15 +111,12 @@ impl RecordBatch {
 
     /// The bytes of the event at this index, counted from 0, without its line feed.
     pub fn event(&self, index: usize) -> &[u8] {
-        let line = self.lines(index..index + 1);
-        line.strip_suffix(b"\n").unwrap_or(line)
-    }
-
-    /// The lines of the events at these indexes, line feeds included.
-    pub fn lines(&self, indexes: Range<usize>) -> &[u8] {
-        let start = if indexes.start == 0 { 0 } else { self.ends[indexes.start - 1] as usize };
-        let end = if indexes.end == 0 { 0 } else { self.ends[indexes.end - 1] as usize };
-        &self.bytes[start..end]
+        let start = if index == 0 {
+            0
+        } else {
+            self.ends[index - 1] as usize
+        };
+        &self.bytes[start..self.ends[index] as usize]
     }
 }
 
