@@ -3,8 +3,10 @@
 //! `harness_*` tests what the others stand on; `promises` holds a test for each promise of the design.
 
 mod e2e {
+    mod export;
     mod harness_fault_front;
     mod harness_minio;
     mod harness_moto;
     mod harness_strict_aws;
+    mod promises;
 }
