@@ -13,28 +13,28 @@ use barndoor_tests::s3_client::Keys;
 use serde_json::{Value, json};
 
 /// The prefix of a destination that names none.
-pub const PREFIX: &str = "audit-events/";
+pub(crate) const PREFIX: &str = "audit-events/";
 
 /// design.md, promise 3: after Start, events flow within so much.
-pub const FLOW_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const FLOW_LIMIT: Duration = Duration::from_secs(30);
 
 /// design.md, promise 4: every event is in the bucket within so much of its acceptance.
-pub const DELIVERY_LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const DELIVERY_LIMIT: Duration = Duration::from_mins(1);
 
 /// Two back-offs of a minute with their jitter: after a repair the next attempt comes within this.
-pub const RECOVERY_LIMIT: Duration = Duration::from_secs(150);
+pub(crate) const RECOVERY_LIMIT: Duration = Duration::from_secs(150);
 
 /// A destination by name. Cheap to clone; the controller is its owner's.
 #[derive(Clone, Debug)]
-pub struct Export {
-    pub rest: Rest,
-    pub organization: String,
-    pub name: String,
-    pub bucket: Bucket,
+pub(crate) struct Export {
+    pub(crate) rest: Rest,
+    pub(crate) organization: String,
+    pub(crate) name: String,
+    pub(crate) bucket: Bucket,
 }
 
 impl Export {
-    pub fn new(controller: &Controller, organization: &str, name: &str, bucket: Bucket) -> Self {
+    pub(crate) fn new(controller: &Controller, organization: &str, name: &str, bucket: Bucket) -> Self {
         Self {
             rest: controller.rest().clone(),
             organization: organization.to_owned(),
@@ -45,20 +45,24 @@ impl Export {
 
     /// A controller, and an export into a fresh MinIO bucket of the organization's name with the guide's permissions,
     /// saved but not started.
-    pub async fn on_minio(organization: &str) -> (Controller, Self) {
+    pub(crate) async fn on_minio(organization: &str) -> (Controller, Self) {
         let controller = Controller::start(Options::loopback()).await;
         let export = Self::on_minio_of(&controller, organization).await;
         (controller, export)
     }
 
     /// The same on a controller that runs.
-    pub async fn on_minio_of(controller: &Controller, organization: &str) -> Self {
+    pub(crate) async fn on_minio_of(controller: &Controller, organization: &str) -> Self {
         let minio = Minio::shared().await;
         Self::on_minio_through(controller, organization, minio.endpoint()).await
     }
 
     /// The same with the store reached through another endpoint.
-    pub async fn on_minio_through(controller: &Controller, organization: &str, endpoint: &str) -> Self {
+    pub(crate) async fn on_minio_through(
+        controller: &Controller,
+        organization: &str,
+        endpoint: &str,
+    ) -> Self {
         let minio = Minio::shared().await;
         minio.create_bucket(organization).await;
         let keys = minio.create_user(organization, &guide_policy(organization)).await;
@@ -75,28 +79,28 @@ impl Export {
         export
     }
 
-    pub async fn put(&self, destination: &Value) -> Reply {
+    pub(crate) async fn put(&self, destination: &Value) -> Reply {
         self.rest
             .put_destination(&self.organization, &self.name, destination)
             .await
     }
 
-    pub async fn start(&self) -> Reply {
+    pub(crate) async fn start(&self) -> Reply {
         self.rest.start(&self.organization, &self.name).await
     }
 
-    pub async fn pause(&self) -> Reply {
+    pub(crate) async fn pause(&self) -> Reply {
         self.rest.pause(&self.organization, &self.name).await
     }
 
-    pub async fn check(&self) -> Value {
+    pub(crate) async fn check(&self) -> Value {
         self.rest
             .check(&self.organization, &self.name, None)
             .await
             .expect(200)
     }
 
-    pub async fn settings(&self, settings: &Value) {
+    pub(crate) async fn settings(&self, settings: &Value) {
         self.rest
             .patch_settings(&self.organization, &self.name, settings)
             .await
@@ -104,21 +108,21 @@ impl Export {
     }
 
     /// Batches are cut a second after their first event: for tests about something else than time.
-    pub async fn flush_quickly(&self) {
+    pub(crate) async fn flush_quickly(&self) {
         self.settings(&json!({ "flush_interval_seconds": 1 })).await;
     }
 
-    pub async fn enabled(&self) -> bool {
+    pub(crate) async fn enabled(&self) -> bool {
         let export = self.rest.export(&self.organization, &self.name).await.expect(200);
         export["enabled"].as_bool().expect("enabled is always there")
     }
 
-    pub async fn accept(&self, events: &[SentEvent]) -> Vec<Accepted> {
+    pub(crate) async fn accept(&self, events: &[SentEvent]) -> Vec<Accepted> {
         self.rest.accept(&self.organization, events).await
     }
 
     /// Sends the events under one key until an answer accepts them, as a producer does across crashes.
-    pub async fn accept_stubbornly(&self, key: &str, events: &[SentEvent]) -> Vec<Accepted> {
+    pub(crate) async fn accept_stubbornly(&self, key: &str, events: &[SentEvent]) -> Vec<Accepted> {
         let options = Ingest {
             idempotency_key: Some(key.to_owned()),
             ..Ingest::default()
@@ -136,7 +140,7 @@ impl Export {
     }
 
     /// Sends events that nobody keeps.
-    pub async fn not_kept(&self, events: &[SentEvent]) {
+    pub(crate) async fn not_kept(&self, events: &[SentEvent]) {
         let reply = self
             .rest
             .try_ingest(&self.organization, ndjson(events), &Ingest::default())
@@ -149,17 +153,17 @@ impl Export {
         );
     }
 
-    pub async fn status(&self) -> Value {
+    pub(crate) async fn status(&self) -> Value {
         self.rest.status(&self.organization, &self.name).await.expect(200)
     }
 
     /// A field of the status' `delivery`.
-    pub async fn delivery(&self, field: &str) -> Value {
+    pub(crate) async fn delivery(&self, field: &str) -> Value {
         self.status().await["delivery"][field].clone()
     }
 
     /// Waits until so many events are in the bucket.
-    pub async fn wait_for(&self, events: usize, limit: Duration) -> Vec<String> {
+    pub(crate) async fn wait_for(&self, events: usize, limit: Duration) -> Vec<String> {
         let what = format!("{events} events in {}", self.bucket.name());
         eventually(&what, limit, async || {
             let ids = self.bucket.event_ids(PREFIX).await;
@@ -169,7 +173,7 @@ impl Export {
     }
 
     /// Waits until the badge says so.
-    pub async fn wait_for_state(&self, state: &str, limit: Duration) -> Value {
+    pub(crate) async fn wait_for_state(&self, state: &str, limit: Duration) -> Value {
         eventually(&format!("the state {state}"), limit, async || {
             let status = self.status().await;
             (status["state"] == state).then_some(status)
@@ -178,7 +182,7 @@ impl Export {
     }
 
     /// Waits until the banner shows a delivery issue of this operation.
-    pub async fn wait_for_issue(&self, operation: &str) -> Value {
+    pub(crate) async fn wait_for_issue(&self, operation: &str) -> Value {
         eventually(&format!("an issue of {operation}"), RECOVERY_LIMIT, async || {
             let issue = self.delivery("last_issue").await;
             (issue["operation"] == operation).then_some(issue)
@@ -187,7 +191,7 @@ impl Export {
     }
 
     /// Waits until nothing waits any more.
-    pub async fn wait_until_drained(&self, limit: Duration) -> Value {
+    pub(crate) async fn wait_until_drained(&self, limit: Duration) -> Value {
         eventually("an empty backlog", limit, async || {
             let delivery = self.status().await["delivery"].clone();
             (delivery["backlog"] == 0).then_some(delivery)
@@ -196,13 +200,13 @@ impl Export {
     }
 
     /// The account of these events against the bucket.
-    pub async fn account(&self, expected: &[Accepted]) -> Account {
+    pub(crate) async fn account(&self, expected: &[Accepted]) -> Account {
         account(expected, &self.bucket.delivered(PREFIX).await)
     }
 }
 
 /// The body of a PUT with access keys.
-pub fn with_keys(endpoint: &str, bucket: &str, region: &str, keys: &Keys) -> Value {
+pub(crate) fn with_keys(endpoint: &str, bucket: &str, region: &str, keys: &Keys) -> Value {
     json!({
         "endpoint": endpoint,
         "bucket": bucket,
@@ -215,7 +219,7 @@ pub fn with_keys(endpoint: &str, bucket: &str, region: &str, keys: &Keys) -> Val
 }
 
 /// The body of a PUT with a role.
-pub fn with_role(endpoint: &str, bucket: &str, region: &str, role_arn: &str) -> Value {
+pub(crate) fn with_role(endpoint: &str, bucket: &str, region: &str, role_arn: &str) -> Value {
     json!({
         "endpoint": endpoint,
         "bucket": bucket,
@@ -227,7 +231,7 @@ pub fn with_role(endpoint: &str, bucket: &str, region: &str, role_arn: &str) -> 
 }
 
 /// The step of a check report.
-pub fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
     let steps = report["steps"]
         .as_array()
         .unwrap_or_else(|| panic!("steps in {report}"));
@@ -239,7 +243,7 @@ pub fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
 
 /// Whether a text of a report or problem names all of these.
 #[track_caller]
-pub fn assert_names(text: &Value, words: &[&str]) {
+pub(crate) fn assert_names(text: &Value, words: &[&str]) {
     let text = text.as_str().unwrap_or_default();
     for word in words {
         assert!(text.contains(word), "{word} expected in: {text}");
