@@ -115,7 +115,7 @@ async fn promise_06_credentials_are_minted_for_every_batch_and_outlive_no_change
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn promise_06_the_guides_policies_are_all_that_a_real_iam_needs() {
+async fn promise_06_another_implementation_of_iam_lets_the_role_in_and_out_and_in_again() {
     let moto = Moto::shared().await;
     moto.create_bucket("p06-moto").await;
     let (identity, principal) = moto.create_controller("p06-controller").await;
@@ -133,12 +133,14 @@ async fn promise_06_the_guides_policies_are_all_that_a_real_iam_needs() {
     let trust = controller.rest().trust_info("p06-moto", "siem").await.expect(200);
     assert_eq!(trust["principal_arn"], principal);
     let external_id = trust["external_id"].as_str().expect("an External ID");
+    // Not the guide's policy: moto ignores Content-MD5 and so stores the write probe, which must then be deleted.
+    let permissions = policy(
+        "p06-moto",
+        &["s3:PutObject", "s3:DeleteObject"],
+        &["s3:ListBucket", "s3:GetBucketLocation"],
+    );
     let role = moto
-        .create_role(
-            "p06-role",
-            &trust_policy(&principal, external_id),
-            &guide_policy("p06-moto"),
-        )
+        .create_role("p06-role", &trust_policy(&principal, external_id), &permissions)
         .await;
     export
         .put(&with_role(moto.endpoint(), "p06-moto", moto::REGION, &role.arn))
