@@ -64,7 +64,11 @@ fn fresh_log(name: &str) -> PathBuf {
     let folder = target_folder().join("e2e-logs");
     fs::create_dir_all(&folder).expect("the target folder is writable");
     for old in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let age = old.metadata().and_then(|of| of.modified()).ok().and_then(|at| at.elapsed().ok());
+        let age = old
+            .metadata()
+            .and_then(|of| of.modified())
+            .ok()
+            .and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > LOG_KEPT) {
             let _ = fs::remove_file(old.path());
         }
