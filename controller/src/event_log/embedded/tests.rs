@@ -159,13 +159,9 @@ async fn keys_are_kept_for_a_day_and_swept_after_it() {
     let mut config = config(folder.path());
     config.clock = Arc::clone(&clock) as Arc<dyn crate::clock::Clock>;
     let embedded = Embedded::open(config).expect("opens");
-    let keyed = |key: usize| {
-        let asked = Idempotency {
-            key: key.to_string(),
-            body_sha256: [0; 32],
-            note: Vec::new(),
-        };
-        embedded.append(&OrganizationUid::new("acme"), events(&["a"]), Some(asked))
+    let keyed = async |key: usize| {
+        let asked = Idempotency { key: key.to_string(), body_sha256: [0; 32], note: Vec::new() };
+        embedded.append(&acme(), events(&["a"]), Some(asked)).await
     };
     let rows = || {
         embedded.inner().database.read(|transaction| {
