@@ -76,7 +76,7 @@ pub(super) fn store(
     Ok(())
 }
 
-type Answers<'t> = redb::Table<'t, (&'static str, &'static str), Answer>; 32], u8, u64, u64, &'static [u8])>;
+type Answers<'t> = redb::Table<'t, (&'static str, &'static str), Answer>;
 type Ages<'t> = redb::Table<'t, (i64, &'static str, &'static str), ()>;
 
 fn sweep(answers: &mut Answers<'_>, ages: &mut Ages<'_>, now: Timestamp) -> Result<(), Fault> {
