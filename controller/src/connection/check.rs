@@ -143,46 +143,40 @@ async fn store_steps(bucket: &Bucket, deadline: Deadline) -> [CheckStep; 2] {
 async fn head_step(bucket: &Bucket, deadline: Deadline) -> CheckStep {
     let name = StepName::HeadBucket;
     let issue = |operation, failure: &Failure| bucket.party().diagnose(operation, failure);
-    let head = match deadline.request(bucket.head()).await {
-        Ok(()) => None,
-        Err(Failure::Answered(head)) if head.code.is_none() && head.status >= 300 => Some(head),
+    match deadline.request(bucket.head()).await {
+        Ok(()) => {}
+        Err(Failure::Answered(head)) if head.status >= 300 => {
+            // HEAD answers have no body: another call is asked for the store's own words. Like HEAD it names no prefix.
+            let listed = deadline.request(bucket.first_key("")).await;
+            // Some stores ask more for HeadBucket than for a listing; a bucket that can be listed is there.
+            if !(head.status == 403 && listed.is_ok()) {
+                let words = match listed {
+                    Err(words @ Failure::Answered(Answer { code: Some(_), .. })) => Some(words),
+                    Ok(_) | Err(_) => deadline.request(bucket.location()).await.err(),
+                };
+                let failure = Failure::Answered(explained(head, words));
+                return failed(name, issue(Operation::HeadBucket, &failure));
+            }
+        }
         Err(failure) => return failed(name, issue(Operation::HeadBucket, &failure)),
-    };
-    let Some(head) = head else {
-        return match deadline.request(bucket.location()).await {
-            Err(failure @ Failure::Answered(Answer { status: 0..=299, .. })) => {
-                failed(name, issue(Operation::GetBucketLocation, &failure))
-            }
-            Err(failure @ Failure::Answered(Answer { status: 403, .. })) => {
-                warning(name, issue(Operation::GetBucketLocation, &failure))
-            }
-            // The bucket was seen; a store without the other call delivers all the same.
-            Ok(()) | Err(_) => passed(
-                name,
-                format!("the bucket {} is there", bucket.party().place.bucket),
-            ),
-        };
-    };
-    // HEAD answers have no body: another call is asked for the store's own words.
-    let listed = deadline
-        .request(bucket.first_key(bucket.party().place.prefix.as_str()))
-        .await;
-    let located = match &listed {
-        Err(Failure::Answered(Answer { code: Some(_), .. })) => None,
-        Ok(_) | Err(_) => Some(deadline.request(bucket.location()).await),
-    };
-    let words = listed.as_ref().err().or_else(|| located.as_ref()?.as_ref().err());
-    let failure = Failure::Answered(explained(head, words));
-    let issue = issue(Operation::HeadBucket, &failure);
-    match (listed, issue.reason) {
-        // Google's object roles may list and write, and not see the bucket itself.
-        (Ok(_), Reason::HeadBucketDenied) => warning(name, issue),
-        (Ok(_) | Err(_), _) => failed(name, issue),
+    }
+    match deadline.request(bucket.location()).await {
+        Err(failure @ Failure::Answered(Answer { status: 0..=299, .. })) => {
+            failed(name, issue(Operation::GetBucketLocation, &failure))
+        }
+        Err(failure @ Failure::Answered(Answer { status: 403, .. })) => {
+            warning(name, issue(Operation::GetBucketLocation, &failure))
+        }
+        // The bucket was seen; a store without this call delivers all the same.
+        Ok(()) | Err(_) => passed(
+            name,
+            format!("the bucket {} is there", bucket.party().place.bucket),
+        ),
     }
 }
 
 /// A bodyless answer with the words that the same store gave to another call.
-fn explained(head: Answer, words: Option<&Failure>) -> Answer {
+fn explained(head: Answer, words: Option<Failure>) -> Answer {
     match words {
         Some(Failure::Answered(Answer {
             status,
@@ -190,10 +184,10 @@ fn explained(head: Answer, words: Option<&Failure>) -> Answer {
             message,
             bucket_region,
         })) => Answer {
-            status: *status,
-            code: Some(code.clone()),
-            message: message.clone(),
-            bucket_region: head.bucket_region.or_else(|| bucket_region.clone()),
+            status,
+            code: Some(code),
+            message,
+            bucket_region: head.bucket_region.or(bucket_region),
         },
         Some(_) | None => head,
     }
@@ -405,7 +399,7 @@ mod tests {
             message: Some("gone".to_owned()),
             bucket_region: None,
         });
-        let joined = explained(head(), Some(&words));
+        let joined = explained(head(), Some(words));
         assert_eq!(
             (joined.status, joined.code.as_deref()),
             (404, Some("NoSuchBucket"))

@@ -5,11 +5,12 @@ use aws_credential_types::Credentials;
 use barndoor_crds::aws::{ExternalId, RoleArn};
 use barndoor_crds::name::DestinationUid;
 use barndoor_crds::place::Place;
+use barndoor_crds::policy::{Policy, deny_all_session_policy, session_policy, write_policy};
 use barndoor_crds::reason::Reason;
 
 use super::OwnAccountRoles;
 use super::diagnose::{Context, Operation, RoleContext, diagnose};
-use super::failure::{Failure, NotSendable};
+use super::failure::{Answer, Failure, NotSendable};
 use super::principal::{PrincipalError, home};
 use super::sts::{AssumeRole, Sts, Turn};
 use crate::destinations::{AccessKeys, AccessKeysError, Auth, Destination, Destinations};
@@ -19,7 +20,6 @@ use crate::exporter::store::Issue;
 const READ_KEYS: &str = "ReadAccessKeys";
 
 /// Credentials, and what a remedy may say about them.
-#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) credentials: Credentials,
     pub(crate) party: Party,
@@ -128,13 +128,20 @@ impl Mint<'_> {
                     place: place.clone(),
                     role: Some(role.clone()),
                 };
-                let request = AssumeRole {
+                let request = |policy: Policy| AssumeRole {
                     role: arn,
                     external_id: Some(&role.external_id),
                     session_name: session_name(&destination.uid),
-                    session_policy: session_policy(place, arn),
+                    session_policy: policy.to_compact_json(),
                 };
-                match self.sts.assume_role(request, turn).await {
+                let Place { bucket, prefix, .. } = place;
+                let full = session_policy(arn.partition(), bucket, prefix);
+                let mut minted = self.sts.assume_role(request(full), turn).await;
+                if minted.as_ref().is_err_and(refuses_policy) {
+                    let without_kms = write_policy(arn.partition(), bucket, prefix, None);
+                    minted = self.sts.assume_role(request(without_kms), turn).await;
+                }
+                match minted {
                     Ok(credentials) => Ok(Entry { credentials, party }),
                     Err(failure) => Err(party.diagnose(Operation::AssumeRole, &failure)),
                 }
@@ -164,6 +171,8 @@ impl Mint<'_> {
                 };
                 return Err(party.diagnose(Operation::AssumeRole, &failure));
             }
+            // Some STS look-alikes know AssumeRole only; without the rule there is nothing to compare the account with.
+            Err(PrincipalError::Unreachable(_)) if self.own_account_roles == OwnAccountRoles::Allowed => {}
             Err(error @ PrincipalError::Unreachable(_)) => {
                 return Err(assume_role_issue(
                     Reason::EndpointUnreachable,
@@ -181,13 +190,19 @@ impl Mint<'_> {
             role: arn,
             external_id: None,
             session_name: session_name(&destination.uid),
-            session_policy: DENY_ALL.to_owned(),
+            session_policy: deny_all_session_policy().to_compact_json(),
         };
         match self.sts.assume_role(request, Turn::Check).await {
             Ok(_) => Enforcement::Missing,
             Err(_) => Enforcement::NotDisproved,
         }
     }
+}
+
+/// STS look-alikes know no KMS: MinIO answers "invalid condition key 'kms:ViaService'". A narrower policy suits them.
+fn refuses_policy(failure: &Failure) -> bool {
+    matches!(failure, Failure::Answered(Answer { status: 400, code: Some(code), .. })
+        if code == "InvalidParameterValue" || code == "MalformedPolicyDocument")
 }
 
 /// What an attempt without the External ID shows.
@@ -198,9 +213,6 @@ pub(crate) enum Enforcement {
     /// It worked: the trust policy has no condition.
     Missing,
 }
-
-const DENY_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
 fn assume_role_issue(reason: Reason, message: impl Into<String>, remedy: impl Into<String>) -> Issue {
     Issue {
@@ -271,26 +283,6 @@ fn session_name(uid: &DestinationUid) -> String {
         let _ = write!(name, "{byte:02x}");
     }
     name
-}
-
-/// What the minted credentials may do at most: this bucket, this prefix, its KMS keys through S3.
-fn session_policy(place: &Place, role: &RoleArn) -> String {
-    let partition = role.partition().name();
-    let Place { bucket, prefix, .. } = place;
-    serde_json::json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            { "Effect": "Allow", "Action": "s3:PutObject", "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*") },
-            { "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": format!("arn:{partition}:s3:::{bucket}") },
-            {
-                "Effect": "Allow",
-                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
-                "Resource": "*",
-                "Condition": { "StringLike": { "kms:ViaService": "s3.*" } },
-            },
-        ],
-    })
-    .to_string()
 }
 
 #[cfg(test)]

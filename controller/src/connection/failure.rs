@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
@@ -16,6 +17,9 @@ use super::guard::Forbidden;
 pub(crate) const WORDS_MAX_BYTES: usize = 1024;
 /// Most bytes of a stranger's error code that are kept; real ones are below 50.
 const CODE_MAX_BYTES: usize = 100;
+
+/// Most bytes of an error's body that are looked at; real ones are below 2 KiB.
+const ERROR_BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// Why one request did not do what it was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,14 +118,23 @@ impl Failure {
         E: ProvideErrorMetadata + Error + 'static,
     {
         match error {
-            SdkError::ServiceError(service) => Self::Answered(Answer {
-                code: service.err().code().map(|code| printable(code, CODE_MAX_BYTES)),
-                message: service
-                    .err()
-                    .message()
-                    .map(|words| printable(words, WORDS_MAX_BYTES)),
-                ..Answer::from_raw(service.raw())
-            }),
+            SdkError::ServiceError(service) => {
+                let raw = Answer::from_raw(service.raw());
+                let bounded = |text: &str, max_bytes| Some(printable(text, max_bytes));
+                Self::Answered(Answer {
+                    code: service
+                        .err()
+                        .code()
+                        .and_then(|code| bounded(code, CODE_MAX_BYTES))
+                        .or(raw.code),
+                    message: service
+                        .err()
+                        .message()
+                        .and_then(|words| bounded(words, WORDS_MAX_BYTES))
+                        .or(raw.message),
+                    ..raw
+                })
+            }
             SdkError::ResponseError(response) => Self::Answered(Answer::from_raw(response.raw())),
             SdkError::TimeoutError(_) => Self::Transport(Transport {
                 kind: TransportKind::TimedOut,
@@ -148,12 +161,23 @@ impl Failure {
             });
         }
         let words = printable(&innermost(error), WORDS_MAX_BYTES);
+        // A metadata service that hands out no token is one that this machine may not use: as good as none.
+        if chain(error).any(|e| matches!(e.downcast_ref(), Some(ImdsError::FailedToLoadToken(_)))) {
+            return Self::NotSendable(NotSendable::NoIdentity);
+        }
         match chain(error).find_map(|e| e.downcast_ref::<CredentialsError>()) {
             Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)) => {
                 Self::NotSendable(NotSendable::NoIdentity)
             }
             Some(_) => Self::NotSendable(NotSendable::IdentityUnavailable(words)),
-            None => Self::NotSendable(NotSendable::Malformed(words)),
+            None => match error {
+                // The operator's own client reports in the SDK's words.
+                SdkError::DispatchFailure(dispatch) if !dispatch.is_user() => {
+                    let TransportError { kind, sent, words } = TransportError::classify(error, Sent::Perhaps);
+                    Self::Transport(Transport { kind, sent, words })
+                }
+                _ => Self::NotSendable(NotSendable::Malformed(words)),
+            },
         }
     }
 
@@ -174,11 +198,15 @@ impl Failure {
 }
 
 impl Answer {
+    /// Status, headers, and code and message where the SDK's stricter parser finds none: some stores wrap AWS's error
+    /// element once more.
     fn from_raw(raw: &HttpResponse) -> Self {
+        let body = raw.body().bytes().unwrap_or_default();
+        let body = String::from_utf8_lossy(&body[..body.len().min(ERROR_BODY_MAX_BYTES)]);
         Self {
             status: raw.status().as_u16(),
-            code: None,
-            message: None,
+            code: element(&body, "Code").map(|code| printable(&code, CODE_MAX_BYTES)),
+            message: element(&body, "Message").map(|words| printable(&words, WORDS_MAX_BYTES)),
             bucket_region: raw
                 .headers()
                 .get("x-amz-bucket-region")
@@ -186,6 +214,30 @@ impl Answer {
                 .filter(|region| !region.is_empty()),
         }
     }
+}
+
+/// The text of the first XML element of this name that has no attributes and holds text only.
+fn element(body: &str, name: &str) -> Option<String> {
+    let (_, after) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = after.split_once(&format!("</{name}>"))?;
+    if text.is_empty() || text.contains('<') {
+        return None;
+    }
+    let entities = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&amp;", "&"),
+    ];
+    Some(
+        entities
+            .into_iter()
+            .fold(text.to_owned(), |text, (entity, plain)| {
+                text.replace(entity, plain)
+            }),
+    )
 }
 
 impl TransportError {
@@ -266,6 +318,15 @@ mod tests {
     fn a_strangers_words_become_one_bounded_line() {
         assert_eq!(printable(" a\r\n\tb\u{1b}[31m\u{202e}c\0 ", 100), "a b [31mc");
         assert_eq!(printable(&"ü".repeat(1000), 1001).len(), 1000);
+    }
+
+    #[test]
+    fn a_wrapped_error_element_is_found_and_markup_is_not_taken_for_words() {
+        let body =
+            "<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>a &lt;b&gt; &amp;amp;</Message>";
+        assert_eq!(element(body, "Code").as_deref(), Some("AccessDenied"));
+        assert_eq!(element(body, "Message").as_deref(), Some("a <b> &amp;"));
+        assert_eq!(element("<Message><b>x</b></Message>", "Message"), None);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
@@ -68,8 +67,7 @@ impl ConditionalPuts {
     }
 }
 
-/// Access to one bucket.
-#[derive(Debug)]
+/// Access to one bucket. No `Debug`: it holds what may not be shown.
 pub(crate) struct Bucket {
     client: Client,
     party: Party,
@@ -100,11 +98,6 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             // The SDK's own partitions are shared by all clients of a region: one broken store would starve the rest.
             .retry_partition(RetryPartition::custom("barndoor-batch").build())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(Duration::from_secs(PUT_TIMEOUT_SECONDS))
-                    .build(),
-            )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // The default checksums are refused by Google Cloud Storage, older SeaweedFS and Ceph.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
@@ -134,10 +127,17 @@ impl Bucket {
         Failure::from_sdk(error).without(&hidden)
     }
 
-    /// HeadBucket; a refusal comes without words.
+    /// HeadBucket; a refusal comes without words, and the code that the SDK makes up for a 404 is not the store's.
     pub(crate) async fn head(&self) -> Result<(), Failure> {
         let sent = self.client.head_bucket().bucket(self.name()).send().await;
-        sent.map(drop).map_err(|error| self.failure(&error))
+        sent.map(drop).map_err(|error| match self.failure(&error) {
+            Failure::Answered(answer) => Failure::Answered(Answer {
+                code: None,
+                message: None,
+                ..answer
+            }),
+            other @ (Failure::Transport(_) | Failure::NotSendable(_)) => other,
+        })
     }
 
     /// GetBucketLocation: its answer is XML, so a web server that says 200 to everything fails here.
@@ -146,7 +146,7 @@ impl Bucket {
         sent.map(drop).map_err(|error| self.failure(&error))
     }
 
-    /// The first key that begins so.
+    /// The first key that begins so; with an empty prefix, the bucket's first.
     pub(crate) async fn first_key(&self, prefix: &str) -> Result<Option<String>, Failure> {
         let sent = self
             .client

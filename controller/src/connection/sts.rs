@@ -81,6 +81,15 @@ impl Sts {
         }
     }
 
+    /// With a client that knows where to go.
+    #[cfg(test)]
+    pub(super) fn with_client(client: aws_sdk_sts::Client, principal_arn: String) -> Self {
+        Self {
+            client: OnceCell::new_with(Some(client)),
+            ..Self::new(None, Some(principal_arn))
+        }
+    }
+
     /// The principal's ARN; asked once, since it identifies the controller and not a batch.
     ///
     /// # Errors
@@ -191,10 +200,12 @@ async fn load(http: Option<SharedHttpClient>) -> aws_sdk_sts::Client {
                 .imds_client(metadata.clone())
                 .build(),
         )
-        .or_else(Region::from_static("us-east-1"))
         .region()
-        .await;
-    let mut environment = ProviderConfig::default().with_region(region.clone());
+        .await
+        // A variable that is set to nothing is as good as unset.
+        .filter(|region| !region.as_ref().is_empty())
+        .unwrap_or_else(|| Region::from_static("us-east-1"));
+    let mut environment = ProviderConfig::default().with_region(Some(region.clone()));
     let mut config = aws_config::defaults(BehaviorVersion::latest());
     if let Some(http) = http {
         environment = environment.with_http_client(http.clone());

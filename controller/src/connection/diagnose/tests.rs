@@ -3,8 +3,8 @@
 use barndoor_crds::place::{Addressing, Endpoint, PathPrefix, Scheme};
 use proptest::prelude::*;
 
-use super::super::failure::Sent;
-use super::super::guard::Class;
+use super::super::failure::{Sent, Transport, TransportKind};
+use super::super::guard::{Class, Forbidden};
 use super::*;
 
 const PRINCIPAL: &str = "arn:aws:iam::999999999999:role/barndoor";
