@@ -3,9 +3,11 @@
 //! No I/O, no async, no AWS, no Kubernetes client: plain data, its rules and its spellings.
 
 pub mod aws;
+pub mod condition;
 pub mod event_type;
 pub mod name;
 pub mod place;
 pub mod reason;
+pub mod rest;
 pub mod settings;
 pub mod status;
