@@ -38,7 +38,7 @@ impl From<std::io::Error> for ContentError {
 /// A body on its way in, in its encoding.
 pub(super) enum Content {
     /// Lines as they are.
-    Identity(Lines),
+    Identity(Box<Lines>),
     /// Lines inside gzip.
     Gzip(Box<MultiGzDecoder<Lines>>),
 }
@@ -48,7 +48,7 @@ impl Content {
     pub(super) fn new(encoding: Encoding, fingerprint: Fingerprint) -> Self {
         let lines = Lines::new(fingerprint);
         match encoding {
-            Encoding::Identity => Self::Identity(lines),
+            Encoding::Identity => Self::Identity(Box::new(lines)),
             Encoding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(lines))),
         }
     }

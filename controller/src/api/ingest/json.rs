@@ -68,7 +68,8 @@ impl<'a> Reader<'a> {
         self.expect(b'{', "expected \"{\"")?;
         self.enter()?;
         if self.peek() == Some(b'}') {
-            return self.leave();
+            self.leave();
+            return Ok(());
         }
         loop {
             self.peek();
@@ -78,10 +79,12 @@ impl<'a> Reader<'a> {
             member(self, key)?;
             match self.peek() {
                 Some(b',') => self.at += 1,
-                Some(b'}') => return self.leave(),
+                Some(b'}') => break,
                 Some(_) | None => return Err(self.syntax("expected \",\" or \"}\"")),
             }
         }
+        self.leave();
+        Ok(())
     }
 
     /// Skips a value of any kind.
@@ -112,16 +115,19 @@ impl<'a> Reader<'a> {
         self.expect(b'[', "expected \"[\"")?;
         self.enter()?;
         if self.peek() == Some(b']') {
-            return self.leave();
+            self.leave();
+            return Ok(());
         }
         loop {
             self.value()?;
             match self.peek() {
                 Some(b',') => self.at += 1,
-                Some(b']') => return self.leave(),
+                Some(b']') => break,
                 Some(_) | None => return Err(self.syntax("expected \",\" or \"]\"")),
             }
         }
+        self.leave();
+        Ok(())
     }
 
     fn enter(&mut self) -> Result<(), JsonError> {
@@ -130,10 +136,9 @@ impl<'a> Reader<'a> {
     }
 
     /// Steps over the closing bracket that was just seen.
-    fn leave(&mut self) -> Result<(), JsonError> {
+    fn leave(&mut self) {
         self.at += 1;
         self.depth_left += 1;
-        Ok(())
     }
 
     fn string(&mut self) -> Result<Text<'a>, JsonError> {
