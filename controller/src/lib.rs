@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod clients;
+pub mod cli;
 pub mod clock;
 pub mod connection;
 pub mod destinations;

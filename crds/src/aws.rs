@@ -84,7 +84,9 @@ impl FromStr for RoleArn {
 
     fn from_str(text: &str) -> Result<Self, InvalidRoleArn> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let [arn, partition, service, region, account, resource] = parts[..] else { return Err(InvalidRoleArn) };
+        let [arn, partition, service, region, account, resource] = parts[..] else {
+            return Err(InvalidRoleArn);
+        };
         let partition = Partition::parse(partition).ok_or(InvalidRoleArn)?;
         let name_fits = resource.strip_prefix("role/").is_some_and(|name| {
             // IAM: a path of at most 512 characters and a name of at most 64.

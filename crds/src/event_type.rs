@@ -182,8 +182,7 @@ mod tests {
 
     #[test]
     fn there_are_sixteen_types_in_four_categories() {
-        let by_category: Vec<usize> =
-            Category::ALL.iter().map(|category| category.types().count()).collect();
+        let by_category: Vec<usize> = Category::ALL.iter().map(|category| category.types().count()).collect();
         assert_eq!(by_category, [2, 5, 3, 6]);
     }
 

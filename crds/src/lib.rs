@@ -4,9 +4,12 @@
 
 pub mod aws;
 pub mod condition;
+pub mod destination;
 pub mod event_type;
+pub mod generate;
 pub mod name;
 pub mod place;
+pub mod policy;
 pub mod reason;
 pub mod rest;
 pub mod settings;

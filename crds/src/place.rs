@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
+use crate::aws::Partition;
+
 /// The longest endpoint, in characters.
 pub const ENDPOINT_MAX: usize = 512;
 /// The longest path prefix, in bytes; leaves room for the rest of S3's 1,024-byte key.
@@ -94,10 +96,9 @@ impl Endpoint {
         };
         // The url crate drops https's default port; on plain http 443 was meant as written.
         let port = match (scheme, url.port()) {
-            (Scheme::Https, port) => port,
             (Scheme::Http, Some(80)) => None,
             (Scheme::Http, None) if authority.ends_with(":443") => Some(443),
-            (Scheme::Http, port) => port,
+            (Scheme::Https | Scheme::Http, port) => port,
         };
         Ok(Self { scheme, host, port })
     }
@@ -122,8 +123,21 @@ impl Endpoint {
 
     /// Whether the host is one of AWS's own (any partition), where IAM roles work.
     pub fn is_aws(&self) -> bool {
-        matches!(&self.host, Host::Domain(name)
-            if [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"].iter().any(|suffix| name.ends_with(suffix)))
+        self.aws_partition().is_some()
+    }
+
+    /// The AWS partition the host belongs to; bucket names are unique inside one.
+    pub fn aws_partition(&self) -> Option<Partition> {
+        let Host::Domain(name) = &self.host else { return None };
+        if name.ends_with(".amazonaws.com.cn") {
+            Some(Partition::AwsCn)
+        } else if ![".amazonaws.com", ".api.aws"].iter().any(|suffix| name.ends_with(suffix)) {
+            None
+        } else if name.contains(".us-gov-") || name.contains("-us-gov-") {
+            Some(Partition::AwsUsGov)
+        } else {
+            Some(Partition::Aws)
+        }
     }
 
     /// Whether the host is Google Cloud Storage's interoperability endpoint, which knows no conditional PUT.
@@ -256,7 +270,10 @@ impl FromStr for PathPrefix {
     fn from_str(text: &str) -> Result<Self, InvalidPlace> {
         let field = "path_prefix";
         if text.len() > PATH_PREFIX_MAX {
-            return Err(invalid(field, format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one")));
+            return Err(invalid(
+                field,
+                format!("is longer than {PATH_PREFIX_MAX} bytes: choose a shorter one"),
+            ));
         }
         if text.starts_with('/') {
             return Err(invalid(field, "may not begin with \"/\": write it like audit-events/"));
@@ -284,7 +301,17 @@ impl Default for PathPrefix {
 
 /// How the bucket is written into the address, as declared.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema, utoipa::ToSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    utoipa::ToSchema,
 )]
 pub enum Addressing {
     /// Virtual for AWS hosts unless the bucket's name has a dot, else path.
@@ -320,6 +347,14 @@ impl Place {
             Addressing::Auto => !self.endpoint.is_aws() || self.bucket.as_str().contains('.'),
         }
     }
+
+    /// Whether a key means the same object in both places, only reached another way: AWS's bucket names are global.
+    pub fn holds_the_same_objects_as(&self, other: &Self) -> bool {
+        let partition = self.endpoint.aws_partition();
+        let same_store = self.endpoint == other.endpoint
+            || (partition.is_some() && partition == other.endpoint.aws_partition());
+        same_store && self.bucket == other.bucket && self.prefix == other.prefix
+    }
 }
 
 #[cfg(test)]
@@ -332,7 +367,10 @@ mod tests {
 
     #[test]
     fn an_endpoint_is_a_scheme_a_host_and_a_port() {
-        assert_eq!(endpoint("https://s3.us-east-1.amazonaws.com").as_deref(), Ok("https://s3.us-east-1.amazonaws.com"));
+        assert_eq!(
+            endpoint("https://s3.us-east-1.amazonaws.com").as_deref(),
+            Ok("https://s3.us-east-1.amazonaws.com")
+        );
         assert_eq!(endpoint("minio.example:9000").as_deref(), Ok("https://minio.example:9000"));
         assert_eq!(endpoint("http://127.0.0.1:9000/").as_deref(), Ok("http://127.0.0.1:9000"));
         assert_eq!(endpoint("http://[::1]:9000").as_deref(), Ok("http://[::1]:9000"));
@@ -341,7 +379,16 @@ mod tests {
 
     #[test]
     fn an_endpoint_with_anything_else_is_refused_by_name() {
-        for bad in ["", "ftp://h", "https://u:p@h", "https://h/bucket", "https://h?x", "https://", "h h", "https://h:99999"] {
+        for bad in [
+            "",
+            "ftp://h",
+            "https://u:p@h",
+            "https://h/bucket",
+            "https://h?x",
+            "https://",
+            "h h",
+            "https://h:99999",
+        ] {
             let refusal = endpoint(bad).expect_err(bad);
             assert!(refusal.to_string().starts_with("endpoint "), "{refusal}");
         }

@@ -53,6 +53,7 @@ reasons! {
     Throttled: "The store or STS asks to slow down.",
     ObjectLockRefused: "The bucket's Object Lock settings refuse the upload.",
     BufferFull: "The event log is at or near its size limit.",
+    LogDamaged: "The event log cannot be read where events of this destination are.",
     LogReplaced: "The event log is not the one that this destination's place was recorded in.",
     StoreError: "The store answered with an error of its own, or one that is not in the table.",
     StreamingActive: "Streaming, and the last delivery succeeded.",

@@ -33,6 +33,27 @@ pub struct DeliveryRecord {
     pub previous_sha256: Option<String>,
     /// The object that is being delivered.
     pub plan: Option<Plan>,
+    /// When the log was found not to be the one remembered, and deliveries began anew at its oldest event.
+    #[serde(default)]
+    pub log_replaced_at: Option<Timestamp>,
+}
+
+impl DeliveryRecord {
+    /// A first wish to stream, accepted when the log ended just before `start.sequence`.
+    pub fn begin(start: Start, anchor: Option<Anchor>) -> Self {
+        Self {
+            revision: 1,
+            owner_epoch: 0,
+            next: start.sequence,
+            covered_from: start.sequence,
+            start,
+            anchor,
+            counts: Counts::default(),
+            previous_sha256: None,
+            plan: None,
+            log_replaced_at: None,
+        }
+    }
 }
 
 /// Where a destination's deliveries begin.

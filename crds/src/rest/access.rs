@@ -33,12 +33,7 @@ pub struct UnknownScope;
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [
-        Self::ExportsRead,
-        Self::ExportsWrite,
-        Self::EventsWrite,
-        Self::Admin,
-    ];
+    pub const ALL: [Self; 4] = [Self::ExportsRead, Self::ExportsWrite, Self::EventsWrite, Self::Admin];
 
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
@@ -61,10 +56,7 @@ impl FromStr for Scope {
     type Err = UnknownScope;
 
     fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        Self::ALL
-            .into_iter()
-            .find(|scope| scope.name() == text)
-            .ok_or(UnknownScope)
+        Self::ALL.into_iter().find(|scope| scope.name() == text).ok_or(UnknownScope)
     }
 }
 

@@ -130,10 +130,7 @@ pub struct PutDestination {
     pub secret_access_key: Option<Secret>,
     /// The role to assume, in `iam_role` mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(
-        max_length = 2048,
-        example = "arn:aws:iam::123456789012:role/barndoor-audit-export"
-    )]
+    #[schema(max_length = 2048, example = "arn:aws:iam::123456789012:role/barndoor-audit-export")]
     pub iam_role_arn: Option<String>,
 }
 
@@ -177,19 +174,14 @@ impl<'de> Deserialize<'de> for DryRun {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let body = serde_json::Map::deserialize(deserializer)?;
-        if let Some(unknown) = body
-            .keys()
-            .find(|key| !PutDestination::FIELDS.contains(&key.as_str()))
-        {
+        if let Some(unknown) = body.keys().find(|key| !PutDestination::FIELDS.contains(&key.as_str())) {
             let unknown: String = unknown.chars().take(64).collect();
             return Err(D::Error::custom(format_args!(
                 "unknown field \"{unknown}\"; the fields are {}",
                 PutDestination::FIELDS.join(", ")
             )));
         }
-        PutDestination::deserialize(serde_json::Value::Object(body))
-            .map(Self)
-            .map_err(D::Error::custom)
+        PutDestination::deserialize(serde_json::Value::Object(body)).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -280,27 +272,17 @@ mod tests {
         )
         .expect("a body");
         assert_eq!(
-            (
-                body.endpoint.as_str(),
-                body.bucket.as_str(),
-                body.region.as_deref()
-            ),
+            (body.endpoint.as_str(), body.bucket.as_str(), body.region.as_deref()),
             ("h:1", "", Some(""))
         );
-        assert_eq!(
-            body.auth_method.as_deref().map(str::parse),
-            Some(Ok(AuthMethod::AccessKeys))
-        );
+        assert_eq!(body.auth_method.as_deref().map(str::parse), Some(Ok(AuthMethod::AccessKeys)));
         assert_eq!(body.path_prefix, None);
     }
 
     #[test]
     fn no_secret_is_in_the_debug_output() {
         let shown = format!("{:?}", full());
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("AKIAEXAMPLE"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("AKIAEXAMPLE"), "{shown}");
     }
 
     #[test]
@@ -309,34 +291,22 @@ mod tests {
         let fields: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(&text).expect("an object");
         assert_eq!(fields.len(), PutDestination::FIELDS.len());
-        assert_eq!(
-            serde_json::from_str::<DryRun>(&text).expect("a dry run"),
-            DryRun(full())
-        );
-        let refusal = serde_json::from_str::<DryRun>(r#"{"buckett":"x"}"#)
-            .expect_err("unknown")
-            .to_string();
+        assert_eq!(serde_json::from_str::<DryRun>(&text).expect("a dry run"), DryRun(full()));
+        let refusal = serde_json::from_str::<DryRun>(r#"{"buckett":"x"}"#).expect_err("unknown").to_string();
         assert!(refusal.contains("\"buckett\""), "{refusal}");
     }
 
     #[test]
     fn addressing_beats_the_older_word() {
         assert_eq!(full().effective_addressing(), Addressing::Virtual);
-        let older = |use_path_style| PutDestination {
-            addressing: None,
-            use_path_style,
-            ..full()
-        };
+        let older = |use_path_style| PutDestination { addressing: None, use_path_style, ..full() };
         assert_eq!(older(Some(true)).effective_addressing(), Addressing::Path);
         assert_eq!(older(None).effective_addressing(), Addressing::Auto);
     }
 
     #[test]
     fn an_access_key_answer_has_no_role_fields() {
-        let answer = serde_json::to_value(DestinationObject {
-            endpoint: "h".into(),
-            ..Default::default()
-        });
+        let answer = serde_json::to_value(DestinationObject { endpoint: "h".into(), ..Default::default() });
         let answer = answer.expect("json");
         assert!(answer.get("iam_role_arn").is_none() && answer.get("external_id").is_none());
         assert!(answer.get("enabled").is_none());

@@ -89,10 +89,7 @@ mod tests {
     #[test]
     fn a_patch_tells_absent_from_null_from_a_list() {
         let types = |text: &str| {
-            serde_json::from_str::<PatchSettings>(text)
-                .expect("a body")
-                .included_event_types
-                .into_option()
+            serde_json::from_str::<PatchSettings>(text).expect("a body").included_event_types.into_option()
         };
         assert_eq!(types("{}"), None);
         assert_eq!(types(r#"{"included_event_types":null}"#), Some(None));
@@ -107,10 +104,7 @@ mod tests {
     fn an_empty_patch_is_an_empty_object_and_null_types_are_sent() {
         let text = |patch: &PatchSettings| serde_json::to_string(patch).expect("json");
         assert_eq!(text(&PatchSettings::default()), "{}");
-        let every = PatchSettings {
-            included_event_types: Patch::Null,
-            ..PatchSettings::default()
-        };
+        let every = PatchSettings { included_event_types: Patch::Null, ..PatchSettings::default() };
         assert_eq!(text(&every), r#"{"included_event_types":null}"#);
     }
 

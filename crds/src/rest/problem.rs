@@ -44,11 +44,7 @@ fn about_blank() -> String {
 impl Problem {
     /// A problem of this status; `remedy` may be empty.
     pub fn new(status: u16, title: &str, reason: &str, detail: &str, remedy: &str) -> Self {
-        let message = if remedy.is_empty() {
-            detail.to_owned()
-        } else {
-            format!("{detail}: {remedy}")
-        };
+        let message = if remedy.is_empty() { detail.to_owned() } else { format!("{detail}: {remedy}") };
         Self {
             problem_type: about_blank(),
             title: title.to_owned(),

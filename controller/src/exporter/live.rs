@@ -1,0 +1,142 @@
+//! What is known of one destination while the controller runs: its declaration, gate and health.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use barndoor_crds::reason::Reason;
+use barndoor_crds::status::{DeliveryIssue, LastObject};
+use jiff::Timestamp;
+
+use crate::destinations::{Destination, Health, Wish};
+use crate::exporter::cut::Pace;
+use crate::exporter::gate::Gate;
+use crate::exporter::store::Issue;
+
+/// One destination, shared by its exporter and those who ask about it.
+#[derive(Debug)]
+pub struct Live {
+    /// Lets PUTs begin, or not.
+    pub gate: Gate,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    destination: Arc<Destination>,
+    pace: Pace,
+    failing: bool,
+    health: Health,
+    saved: Health,
+}
+
+impl Live {
+    /// A destination as declared, with the health that was saved of it.
+    pub fn new(destination: Destination, health: Health) -> Self {
+        let live = Self {
+            gate: Gate::open(),
+            state: Mutex::new(State {
+                pace: Pace::Steady,
+                failing: health.last_issue.is_some(),
+                saved: health.clone(),
+                health,
+                destination: Arc::new(destination),
+            }),
+        };
+        live.apply_wish();
+        live
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn apply_wish(&self) {
+        match self.destination().wish {
+            Wish::Streaming => self.gate.reopen(),
+            Wish::Paused => self.gate.close(),
+        }
+    }
+
+    /// As declared last.
+    pub fn destination(&self) -> Arc<Destination> {
+        self.state().destination.clone()
+    }
+
+    /// Takes a newer declaration; a new wish to stream makes the next batch an early one.
+    pub fn declare(&self, destination: Destination) {
+        {
+            let mut state = self.state();
+            if state.destination.generation > destination.generation {
+                return;
+            }
+            if state.destination.wish != destination.wish {
+                state.pace = Pace::First;
+            }
+            state.destination = Arc::new(destination);
+        }
+        self.apply_wish();
+    }
+
+    /// The next batch is an early one.
+    pub fn hurry(&self) {
+        self.state().pace = Pace::First;
+    }
+
+    /// How patient the destination is.
+    pub fn pace(&self) -> Pace {
+        self.state().pace
+    }
+
+    /// An object is in the bucket.
+    pub fn delivered(&self, key: String, at: Timestamp) {
+        let mut state = self.state();
+        state.pace = Pace::Steady;
+        state.failing = false;
+        state.health.last_object = Some(LastObject { key, at });
+        state.health.last_issue = None;
+        state.health.healthy_at = Some(at);
+    }
+
+    /// A delivery failed.
+    pub fn failed(&self, issue: &Issue, at: Timestamp) {
+        let Issue { operation, reason, code, message, remedy } = issue.clone();
+        let mut state = self.state();
+        let count = state.health.last_issue.as_ref().map_or(0, |issue| issue.count) + 1;
+        state.failing = true;
+        state.health.last_issue =
+            Some(DeliveryIssue { at, operation: operation.to_owned(), reason, code, message, remedy, count });
+    }
+
+    /// The health to save; `None` when it was saved as it is.
+    pub fn unsaved_health(&self) -> Option<Health> {
+        let mut state = self.state();
+        (state.health != state.saved).then(|| {
+            state.saved = state.health.clone();
+            state.health.clone()
+        })
+    }
+
+    /// The health now.
+    pub fn health(&self) -> Health {
+        self.state().health.clone()
+    }
+
+    /// Changes the health by what a check found.
+    pub fn checked(&self, check: barndoor_crds::status::CheckReport) {
+        let mut state = self.state();
+        if check.healthy {
+            state.health.healthy_at = Some(check.at);
+        }
+        state.health.check = Some(check);
+    }
+
+    /// What the exporter is doing, in a word.
+    pub fn reason(&self) -> Reason {
+        let state = self.state();
+        match (state.destination.wish, state.failing, &state.health.last_object) {
+            (Wish::Paused, _, _) => Reason::Paused,
+            (Wish::Streaming, true, _) => Reason::Retrying,
+            (Wish::Streaming, false, Some(_)) => Reason::StreamingActive,
+            (Wish::Streaming, false, None) => Reason::Starting,
+        }
+    }
+}
