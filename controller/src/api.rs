@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::destinations::{Destination, Destinations};
+use crate::destinations::{Destination, Destinations, Health, StorageError};
 use crate::event_log::EventLog;
 use crate::exporter::record::DeliveryRecords;
 use crate::exporter::run::Exporters;
@@ -32,7 +32,6 @@ mod ingest;
 mod observe;
 mod openapi;
 mod operations;
-mod policies;
 mod refusal;
 mod serve;
 mod settings;
@@ -135,6 +134,14 @@ async fn no_method() -> Response {
 async fn find_destination<P>(state: &AppState, at: &access::At<P>) -> refusal::Answer<Destination> {
     let found = state.destinations.find(&at.organization, &at.name).await?;
     found.ok_or_else(|| at.not_found())
+}
+
+/// What is known of its health: what the exporter saw is newer than what was saved.
+async fn health(state: &AppState, destination: &Destination) -> Result<Health, StorageError> {
+    match state.exporters.activity(&destination.uid) {
+        Some(activity) => Ok(activity.health),
+        None => Ok(state.destinations.health(&destination.uid).await?.unwrap_or_default()),
+    }
 }
 
 async fn find_organization(state: &AppState, name: &OrganizationName) -> refusal::Answer<OrganizationUid> {

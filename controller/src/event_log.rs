@@ -13,6 +13,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod embedded;
 
 /// A dense per-organization number, given when an event is accepted. The first is 1.
@@ -68,7 +70,8 @@ impl Events {
         self.bytes.extend_from_slice(event);
         self.bytes.push(b'\n');
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends
+            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 

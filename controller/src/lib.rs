@@ -6,6 +6,7 @@ pub mod cli;
 pub mod clock;
 pub mod connection;
 pub mod destinations;
+pub mod embedded;
 pub mod event_log;
 pub mod exporter;
 pub mod organizations;

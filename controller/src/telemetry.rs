@@ -1,4 +1,4 @@
-//! Figures and logs. Whoever has something to report calls a method here; nobody here asks back.
+//! Figures. Whoever has something to report calls a method here; nobody here asks back.
 //!
 //! No label names a destination, but for the few that lag most: there may be tens of thousands.
 
@@ -25,7 +25,6 @@ use crate::destinations::Destination;
 use crate::event_log::Usage;
 
 pub mod laggards;
-pub mod logs;
 
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;

@@ -96,7 +96,7 @@ pub(super) async fn put_destination(
         .declare(&at.organization, &at.name, declaration)
         .await
         .map_err(refused_declaration)?;
-    state.exporters.wake(&destination.uid);
+    state.exporters.declare(&destination).await;
     Ok(Json(shown(&state, destination).await?.declared()))
 }
 
@@ -111,7 +111,7 @@ pub(super) async fn delete_destination(
     at: At<WriteExports>,
 ) -> Answer<StatusCode> {
     if let Some(uid) = state.destinations.remove(&at.organization, &at.name).await? {
-        state.exporters.settle(&uid).await;
+        state.exporters.remove(&uid).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -29,13 +29,9 @@ pub(super) async fn patch(
     body: JsonBody,
 ) -> Answer<Json<SettingsObject>> {
     let change = parse(body.parse()?)?;
-    let wish = change.wish;
     let adjusted = state.destinations.adjust(&at.organization, &at.name, change).await?;
     let destination = adjusted.ok_or_else(|| at.not_found())?;
-    match wish {
-        Some(Wish::Paused) => state.exporters.settle(&destination.uid).await,
-        Some(Wish::Streaming) | None => state.exporters.wake(&destination.uid),
-    }
+    state.exporters.declare(&destination).await;
     Ok(Json(shown::settings(&destination)))
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use barndoor_crds::aws::{ExternalId, Partition};
+use barndoor_crds::policy::{trust_policy, write_policy};
 use barndoor_crds::rest::{AwsTrustInfo, PreviewResponse, Problem, StatusResponse, TrustObject};
 use http::StatusCode;
 use jiff::Timestamp;
@@ -12,8 +14,9 @@ use super::access::{At, ReadExports};
 use super::checks::PrincipalError;
 use super::refusal::{Answer, Refusal};
 use super::AppState;
-use crate::destinations::Destination;
+use crate::destinations::{Auth, Destination};
 use crate::event_log::{LogHead, Sequence};
+use crate::exporter::object_key::key_pattern;
 use crate::exporter::record::DeliveryRecord;
 use crate::reconcile::status::{Observation, compose};
 
@@ -38,7 +41,7 @@ pub(super) async fn get(State(state): State<AppState>, at: At<ReadExports>) -> A
         (Some(record), Some(head)) => oldest_pending(&state, &destination, record, head).await,
         (None, _) | (_, None) => None,
     };
-    let health = state.destinations.health(&destination.uid).await?.unwrap_or_default();
+    let health = super::health(&state, &destination).await?;
     let trust = trust(&state, &destination).await?;
     Ok(Json(compose(&Observation {
         destination: &destination,
@@ -46,7 +49,7 @@ pub(super) async fn get(State(state): State<AppState>, at: At<ReadExports>) -> A
         head: head.as_ref(),
         oldest_pending_at,
         health: &health,
-        activity: state.exporters.activity(&destination.uid),
+        activity: state.exporters.activity(&destination.uid).map(|activity| activity.reason),
         usage,
         trust,
         now: state.clock.now(),
@@ -79,7 +82,21 @@ async fn trust(state: &AppState, destination: &Destination) -> Answer<Option<Tru
     let patience = Duration::from_secs(PRINCIPAL_PATIENCE_SECONDS);
     let Ok(Ok(principal_arn)) = tokio::time::timeout(patience, principal).await else { return Ok(None) };
     let external_id = state.destinations.external_id(&destination.organization, &destination.name).await?;
-    Ok(Some(super::policies::trust_object(principal_arn, &external_id, &destination.place)))
+    Ok(Some(trust_object(principal_arn, &external_id, destination)))
+}
+
+fn trust_object(principal_arn: String, external_id: &ExternalId, destination: &Destination) -> TrustObject {
+    let place = &destination.place;
+    let partition = match &destination.auth {
+        Auth::IamRole(role) => role.partition(),
+        Auth::AccessKeys => Partition::of_region(place.region.as_str()),
+    };
+    TrustObject {
+        trust_policy: trust_policy(&principal_arn, std::slice::from_ref(external_id)).to_pretty_json(),
+        permissions_policy: write_policy(partition, &place.bucket, &place.prefix, None).to_pretty_json(),
+        principal_arn,
+        external_id: external_id.to_string(),
+    }
 }
 
 /// Says what the customer's role must trust; the same for ever, also before anything is declared.
@@ -134,15 +151,9 @@ pub(super) async fn preview(
 }
 
 fn preview_of(destination: &Destination) -> PreviewResponse {
-    let prefix = destination.place.prefix.as_str();
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, destination.uid.as_str().as_bytes());
-    let [a, b, c, d] = [0, 1, 2, 3].map(|index| digest.as_ref()[index]);
-    let short = format!("{a:02x}{b:02x}{c:02x}{d:02x}");
     PreviewResponse {
         bucket: destination.place.bucket.to_string(),
-        prefix: prefix.to_owned(),
-        key_pattern: format!(
-            "{prefix}date=<YYYY-MM-DD>/hour=<HH>/<log epoch>-<first sequence>-<last sequence>-{short}-<sha256>.jsonl.gz"
-        ),
+        prefix: destination.place.prefix.to_string(),
+        key_pattern: key_pattern(&destination.place.prefix, &destination.uid),
     }
 }

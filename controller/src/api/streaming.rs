@@ -50,7 +50,7 @@ pub(super) async fn start(
         .with_remedy(report.remedy));
     }
     let started = wish(&state, &at, Wish::Streaming).await?.ok_or_else(|| no_destination(&at))?;
-    state.exporters.wake(&started.uid);
+    state.exporters.declare(&started).await;
     Ok(Json(exports::shown(&state, started).await?.export()))
 }
 
@@ -74,7 +74,7 @@ pub(super) async fn pause(
     at: At<WriteExports>,
 ) -> Answer<Json<ExportObject>> {
     let paused = wish(&state, &at, Wish::Paused).await?.ok_or_else(|| at.not_found())?;
-    state.exporters.settle(&paused.uid).await;
+    state.exporters.declare(&paused).await;
     Ok(Json(exports::shown(&state, paused).await?.export()))
 }
 
@@ -106,11 +106,7 @@ pub(super) async fn check(
 ) -> Answer<Json<CheckReport>> {
     if body.is_empty() {
         let destination = super::find_destination(&state, &at).await?;
-        let report = check_and_save(&state, &destination).await?;
-        if report.healthy {
-            state.exporters.wake(&destination.uid);
-        }
-        return Ok(Json(report));
+        return Ok(Json(check_and_save(&state, &destination).await?));
     }
     exports::require_s3(&body)?;
     let DryRun(body) = body.parse()?;
@@ -162,12 +158,13 @@ async fn require_stored_keys(state: &AppState, saved: Option<&Destination>) -> A
 
 async fn check_and_save(state: &AppState, destination: &Destination) -> Result<CheckReport, StorageError> {
     let report = run_check(state, destination, KeySource::Stored).await;
-    let mut health = state.destinations.health(&destination.uid).await?.unwrap_or_default();
+    let mut health = super::health(state, destination).await?;
     if report.healthy {
         health.healthy_at = Some(report.at);
     }
     health.check = Some(report.clone());
     state.destinations.save_health(&destination.uid, health).await?;
+    state.exporters.checked(&destination.uid, &report);
     Ok(report)
 }
 

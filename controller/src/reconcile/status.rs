@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use crate::destinations::{Destination, Health, Wish};
 use crate::event_log::{LogHead, Usage};
 use crate::exporter::record::DeliveryRecord;
-use crate::exporter::run::Activity;
 
 /// From this share of a size limit on, the status warns, in percent.
 const FULL_WARNING_PERCENT: u128 = 80;
@@ -28,7 +27,7 @@ pub struct Observation<'a> {
     /// What checks and deliveries saw.
     pub health: &'a Health,
     /// What the exporter is doing, when there is one.
-    pub activity: Option<Activity>,
+    pub activity: Option<Reason>,
     /// How full the log is.
     pub usage: Usage,
     /// What the customer's AWS account must trust, when the controller has an identity.
@@ -173,7 +172,7 @@ fn streaming_reason(
     delivery: Option<&DeliveryObject>,
     connection: &Verdict,
 ) -> Reason {
-    let reported = seen.activity.as_ref().map_or(Reason::Starting, |activity| activity.reason);
+    let reported = seen.activity.unwrap_or(Reason::Starting);
     let (accepted, backlog) = delivery.map_or((0, 0), |delivery| (delivery.accepted, delivery.backlog));
     match reported {
         Reason::Starting | Reason::StreamingActive | Reason::NoEvents => {

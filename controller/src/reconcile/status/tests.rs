@@ -136,7 +136,7 @@ impl Case {
             head: self.head.as_ref(),
             oldest_pending_at: Some(at(60)),
             health: &self.health,
-            activity: self.activity.map(|reason| Activity { reason }),
+            activity: self.activity,
             usage: self.usage,
             trust: None,
             now: at(1_000),
