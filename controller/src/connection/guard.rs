@@ -1,0 +1,537 @@
+//! Which addresses a tenant's endpoint may lead to. Pure: addresses in, verdicts out.
+//!
+//! A tenant chooses the endpoint, and the controller stands inside the operator's network: without this, a
+//! destination could read the machine's metadata service or poke at internal ports. It must not know DNS or HTTP.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use barndoor_crds::place::{Place, Scheme};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use crate::destinations::Auth;
+
+/// A value of `--allow-endpoint` that is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is not an endpoint to allow: write loopback, private, an address or a CIDR such as 10.1.0.0/16"
+)]
+pub struct InvalidAllowedEndpoint(String);
+
+/// One value of `--allow-endpoint`: addresses that destinations may lead to although they are not public.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AllowedEndpoint {
+    /// This machine: 127.0.0.0/8 and ::1.
+    Loopback,
+    /// RFC 1918 and unique-local addresses, without any cloud's metadata service among them.
+    Private,
+    /// Exactly these.
+    Cidr(IpNet),
+}
+
+impl FromStr for AllowedEndpoint {
+    type Err = InvalidAllowedEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAllowedEndpoint> {
+        match text {
+            "loopback" => Ok(Self::Loopback),
+            "private" => Ok(Self::Private),
+            other => other
+                .parse::<IpNet>()
+                .or_else(|_| other.parse::<IpAddr>().map(IpNet::from))
+                .map(|net| Self::Cidr(net.trunc()))
+                .map_err(|_| InvalidAllowedEndpoint(text.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for AllowedEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback => f.write_str("loopback"),
+            Self::Private => f.write_str("private"),
+            Self::Cidr(net) => net.fmt(f),
+        }
+    }
+}
+
+impl AllowedEndpoint {
+    fn covers(self, address: IpAddr) -> bool {
+        match self {
+            Self::Loopback => Class::of(address) == Class::Loopback,
+            Self::Private => matches!(Class::of(address), Class::Private | Class::UniqueLocal),
+            Self::Cidr(net) => net.contains(&address),
+        }
+    }
+}
+
+/// Everything the operator allowed beside public addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AllowedEndpoints(Vec<AllowedEndpoint>);
+
+impl FromIterator<AllowedEndpoint> for AllowedEndpoints {
+    fn from_iter<T: IntoIterator<Item = AllowedEndpoint>>(values: T) -> Self {
+        Self(values.into_iter().collect())
+    }
+}
+
+impl From<Vec<AllowedEndpoint>> for AllowedEndpoints {
+    fn from(values: Vec<AllowedEndpoint>) -> Self {
+        Self(values)
+    }
+}
+
+impl AllowedEndpoints {
+    /// Whether the operator named this address. An IPv4-mapped address leads to the IPv4 address inside it.
+    pub fn cover(&self, address: IpAddr) -> bool {
+        let inner = match address {
+            IpAddr::V6(v6) => v6.to_ipv4_mapped().map(IpAddr::V4),
+            IpAddr::V4(_) => None,
+        };
+        self.0
+            .iter()
+            .any(|allowed| allowed.covers(address) || inner.is_some_and(|inner| allowed.covers(inner)))
+    }
+}
+
+/// How far a request may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Public addresses, and those the operator allowed.
+    Public,
+    /// Only those the operator allowed: plain http, or a role's credentials outside AWS.
+    OnlyAllowed(Cause),
+}
+
+/// Why public addresses are out of reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// Keys' signatures and audit events would travel in plain text.
+    PlainHttp,
+    /// IAM roles work with AWS only; their credentials would be handed to somebody else.
+    RoleOutsideAws,
+}
+
+impl Reach {
+    /// How far requests to this place may go.
+    pub fn of(place: &Place, auth: &Auth) -> Self {
+        match (place.endpoint.scheme(), auth) {
+            (Scheme::Http, _) => Self::OnlyAllowed(Cause::PlainHttp),
+            (Scheme::Https, Auth::IamRole(_)) if !place.endpoint.is_aws() => {
+                Self::OnlyAllowed(Cause::RoleOutsideAws)
+            }
+            (Scheme::Https, Auth::IamRole(_) | Auth::AccessKeys) => Self::Public,
+        }
+    }
+}
+
+/// An address that a destination may not lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// The address is not a public one.
+    #[error("{address} is {class}")]
+    NotPublic {
+        /// Where the endpoint leads.
+        address: IpAddr,
+        /// What kind of address it is.
+        class: Class,
+    },
+    /// Plain http is allowed only where the operator says so.
+    #[error("plain http to {0} is not allowed")]
+    PlainHttp(IpAddr),
+    /// A role's credentials are for AWS.
+    #[error("{0} is not AWS, and IAM roles work with AWS only")]
+    RoleOutsideAws(IpAddr),
+}
+
+/// Whether a connection to this address may be opened.
+///
+/// # Errors
+/// Why not.
+pub fn judge(allowed: &AllowedEndpoints, reach: Reach, address: IpAddr) -> Result<(), Forbidden> {
+    if allowed.cover(address) {
+        return Ok(());
+    }
+    match (reach, Class::of(address)) {
+        (Reach::Public, Class::Public) => Ok(()),
+        (Reach::OnlyAllowed(Cause::PlainHttp), Class::Public) => Err(Forbidden::PlainHttp(address)),
+        (Reach::OnlyAllowed(Cause::RoleOutsideAws), Class::Public) => Err(Forbidden::RoleOutsideAws(address)),
+        (_, class) => Err(Forbidden::NotPublic { address, class }),
+    }
+}
+
+/// What kind of address one is, after the IANA special-purpose registries (RFC 6890 and its updates).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Routed on the internet.
+    Public,
+    /// `0.0.0.0/8`, `::`.
+    Unspecified,
+    /// `127.0.0.0/8`, `::1`.
+    Loopback,
+    /// RFC 1918.
+    Private,
+    /// `100.64.0.0/10`.
+    CarrierNat,
+    /// `169.254.0.0/16`, `fe80::/10`.
+    LinkLocal,
+    /// A cloud's metadata service.
+    Metadata,
+    /// `fc00::/7` and the older `fec0::/10`.
+    UniqueLocal,
+    /// `224.0.0.0/4`, `ff00::/8`.
+    Multicast,
+    /// Documentation, benchmarks, protocol assignments, future use.
+    Reserved,
+    /// `::ffff:0:0/96` and the older `::/96`.
+    Ipv4Mapped,
+    /// `64:ff9b::/96`, `64:ff9b:1::/48`.
+    Nat64,
+    /// `2002::/16` and its relays.
+    SixToFour,
+    /// `2001::/32`.
+    Teredo,
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Public => "a public address",
+            Self::Unspecified => "an unspecified address",
+            Self::Loopback => "a loopback address",
+            Self::Private => "a private address",
+            Self::CarrierNat => "a carrier-grade NAT address",
+            Self::LinkLocal => "a link-local address",
+            Self::Metadata => "a cloud's metadata service",
+            Self::UniqueLocal => "a unique-local address",
+            Self::Multicast => "a multicast address",
+            Self::Reserved => "a reserved address",
+            Self::Ipv4Mapped => "an IPv4-mapped address",
+            Self::Nat64 => "a NAT64 address",
+            Self::SixToFour => "a 6to4 address",
+            Self::Teredo => "a Teredo address",
+        })
+    }
+}
+
+const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
+}
+
+const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
+    Ipv6Net::new_assert(Ipv6Addr::from_segments(segments), prefix)
+}
+
+/// First match wins, so the narrow ones come first.
+const V4_CLASSES: &[(Ipv4Net, Class)] = &[
+    // EC2, Google Compute Engine, Azure, OpenStack; ECS; Azure's wire server; Alibaba; Oracle.
+    (v4(169, 254, 169, 254, 32), Class::Metadata),
+    (v4(169, 254, 170, 2, 32), Class::Metadata),
+    (v4(168, 63, 129, 16, 32), Class::Metadata),
+    (v4(100, 100, 100, 200, 32), Class::Metadata),
+    (v4(192, 0, 0, 192, 32), Class::Metadata),
+    (v4(0, 0, 0, 0, 8), Class::Unspecified),
+    (v4(10, 0, 0, 0, 8), Class::Private),
+    (v4(100, 64, 0, 0, 10), Class::CarrierNat),
+    (v4(127, 0, 0, 0, 8), Class::Loopback),
+    (v4(169, 254, 0, 0, 16), Class::LinkLocal),
+    (v4(172, 16, 0, 0, 12), Class::Private),
+    (v4(192, 0, 0, 0, 24), Class::Reserved),
+    (v4(192, 0, 2, 0, 24), Class::Reserved),
+    (v4(192, 88, 99, 0, 24), Class::SixToFour),
+    (v4(192, 168, 0, 0, 16), Class::Private),
+    (v4(198, 18, 0, 0, 15), Class::Reserved),
+    (v4(198, 51, 100, 0, 24), Class::Reserved),
+    (v4(203, 0, 113, 0, 24), Class::Reserved),
+    (v4(224, 0, 0, 0, 4), Class::Multicast),
+    (v4(240, 0, 0, 0, 4), Class::Reserved),
+];
+
+/// First match wins; what is in none of them and not in `2000::/3` is reserved.
+const V6_CLASSES: &[(Ipv6Net, Class)] = &[
+    // EC2 (the metadata service, and the other services of Nitro instances) and Google Compute Engine.
+    (v6([0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0], 32), Class::Metadata),
+    (v6([0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0], 32), Class::Metadata),
+    (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), Class::Unspecified),
+    (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), Class::Loopback),
+    (v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), Class::Ipv4Mapped),
+    (v6([0, 0, 0, 0, 0, 0, 0, 0], 96), Class::Ipv4Mapped),
+    (v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), Class::Nat64),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), Class::Nat64),
+    (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), Class::UniqueLocal),
+    (v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), Class::LinkLocal),
+    (v6([0xfec0, 0, 0, 0, 0, 0, 0, 0], 10), Class::UniqueLocal),
+    (v6([0xff00, 0, 0, 0, 0, 0, 0, 0], 8), Class::Multicast),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), Class::Teredo),
+    (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), Class::Reserved),
+    (v6([0x2001, 0x0db8, 0, 0, 0, 0, 0, 0], 32), Class::Reserved),
+    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), Class::SixToFour),
+    (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), Class::Reserved),
+    (v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3), Class::Public),
+];
+
+impl Class {
+    /// The address's kind.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => V4_CLASSES
+                .iter()
+                .find(|(net, _)| net.contains(&address))
+                .map_or(Self::Public, |&(_, class)| class),
+            IpAddr::V6(address) => V6_CLASSES
+                .iter()
+                .find(|(net, _)| net.contains(&address))
+                .map_or(Self::Reserved, |&(_, class)| class),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barndoor_crds::place::{Addressing, Endpoint, PathPrefix};
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    fn allow(values: &[&str]) -> AllowedEndpoints {
+        values
+            .iter()
+            .map(|value| value.parse::<AllowedEndpoint>().expect("a value"))
+            .collect()
+    }
+
+    fn reach_of(endpoint: &str, auth: &Auth) -> Reach {
+        let place = Place {
+            endpoint: Endpoint::parse(endpoint, Scheme::Https).expect("endpoint"),
+            region: "us-east-1".parse().expect("region"),
+            bucket: "acme-audit".parse().expect("bucket"),
+            prefix: PathPrefix::default(),
+            addressing: Addressing::Auto,
+        };
+        Reach::of(&place, auth)
+    }
+
+    #[test]
+    fn every_special_range_is_recognised_at_both_edges_and_not_beyond() {
+        for (first, last, class) in [
+            ("0.0.0.0", "0.255.255.255", Class::Unspecified),
+            ("10.0.0.0", "10.255.255.255", Class::Private),
+            ("100.64.0.0", "100.127.255.255", Class::CarrierNat),
+            ("127.0.0.0", "127.255.255.255", Class::Loopback),
+            ("169.254.0.0", "169.254.255.255", Class::LinkLocal),
+            ("172.16.0.0", "172.31.255.255", Class::Private),
+            ("192.0.0.0", "192.0.0.255", Class::Reserved),
+            ("192.0.2.0", "192.0.2.255", Class::Reserved),
+            ("192.88.99.0", "192.88.99.255", Class::SixToFour),
+            ("192.168.0.0", "192.168.255.255", Class::Private),
+            ("198.18.0.0", "198.19.255.255", Class::Reserved),
+            ("198.51.100.0", "198.51.100.255", Class::Reserved),
+            ("203.0.113.0", "203.0.113.255", Class::Reserved),
+            ("224.0.0.0", "239.255.255.255", Class::Multicast),
+            ("240.0.0.0", "255.255.255.255", Class::Reserved),
+            ("169.254.169.254", "169.254.169.254", Class::Metadata),
+            ("169.254.170.2", "169.254.170.2", Class::Metadata),
+            ("168.63.129.16", "168.63.129.16", Class::Metadata),
+            ("100.100.100.200", "100.100.100.200", Class::Metadata),
+            ("192.0.0.192", "192.0.0.192", Class::Metadata),
+            ("::", "::", Class::Unspecified),
+            ("::1", "::1", Class::Loopback),
+            ("::2", "::ffff:ffff", Class::Ipv4Mapped),
+            ("::ffff:0.0.0.0", "::ffff:255.255.255.255", Class::Ipv4Mapped),
+            ("64:ff9b::", "64:ff9b::ffff:ffff", Class::Nat64),
+            ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", Class::Nat64),
+            ("100::", "100::ffff:ffff:ffff:ffff", Class::Reserved),
+            ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", Class::Teredo),
+            (
+                "2001:1::",
+                "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::Reserved,
+            ),
+            (
+                "2001:db8::",
+                "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::Reserved,
+            ),
+            (
+                "2002::",
+                "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::SixToFour,
+            ),
+            (
+                "3fff::",
+                "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::Reserved,
+            ),
+            ("4000::", "fbff:ffff::", Class::Reserved),
+            (
+                "fc00::",
+                "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::UniqueLocal,
+            ),
+            ("fd00:ec2::254", "fd00:ec2::254", Class::Metadata),
+            ("fd20:ce::254", "fd20:ce::254", Class::Metadata),
+            (
+                "fe80::",
+                "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::LinkLocal,
+            ),
+            (
+                "fec0::",
+                "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::UniqueLocal,
+            ),
+            (
+                "ff00::",
+                "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                Class::Multicast,
+            ),
+        ] {
+            assert_eq!(Class::of(address(first)), class, "{first}");
+            assert_eq!(Class::of(address(last)), class, "{last}");
+        }
+        for public in [
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "169.253.255.255",
+            "169.255.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "52.216.1.1",
+            "2001:200::",
+            "2600:1f18::1",
+            "2a00:1450::1",
+            "3fff:1000::",
+        ] {
+            assert_eq!(Class::of(address(public)), Class::Public, "{public}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_public_addresses_is_reached_unless_the_operator_says_so() {
+        let nobody = AllowedEndpoints::default();
+        for special in V4_CLASSES.iter().map(|(net, _)| IpAddr::V4(net.addr())).chain(
+            V6_CLASSES
+                .iter()
+                .filter(|(_, c)| *c != Class::Public)
+                .map(|(net, _)| IpAddr::V6(net.addr())),
+        ) {
+            assert!(judge(&nobody, Reach::Public, special).is_err(), "{special}");
+            let cidr = AllowedEndpoints(vec![AllowedEndpoint::Cidr(IpNet::from(special))]);
+            assert_eq!(judge(&cidr, Reach::Public, special), Ok(()), "{special}");
+        }
+        assert_eq!(judge(&nobody, Reach::Public, address("52.216.1.1")), Ok(()));
+    }
+
+    #[test]
+    fn loopback_and_private_allow_what_they_name_and_no_more() {
+        let loopback = allow(&["loopback"]);
+        for good in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
+            assert!(loopback.cover(address(good)), "{good}");
+        }
+        for bad in [
+            "0.0.0.0",
+            "::",
+            "10.0.0.1",
+            "169.254.169.254",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "::127.0.0.1",
+        ] {
+            assert!(!loopback.cover(address(bad)), "{bad}");
+        }
+        let private = allow(&["private"]);
+        for good in [
+            "10.0.0.1",
+            "172.20.0.1",
+            "192.168.1.1",
+            "fd12::1",
+            "::ffff:10.0.0.1",
+        ] {
+            assert!(private.cover(address(good)), "{good}");
+        }
+        for bad in [
+            "127.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "fd00:ec2::254",
+            "fe80::1",
+            "64:ff9b::a00:1",
+        ] {
+            assert!(!private.cover(address(bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plain_http_and_roles_outside_aws_reach_only_what_the_operator_allowed() {
+        let role = Auth::IamRole("arn:aws:iam::123456789012:role/x".parse().expect("role"));
+        let plain = Reach::OnlyAllowed(Cause::PlainHttp);
+        assert_eq!(
+            reach_of("http://s3.us-east-1.amazonaws.com", &Auth::AccessKeys),
+            plain
+        );
+        assert_eq!(reach_of("http://s3.us-east-1.amazonaws.com", &role), plain);
+        assert_eq!(
+            reach_of("https://minio.example", &Auth::AccessKeys),
+            Reach::Public
+        );
+        assert_eq!(
+            reach_of("https://s3.us-east-1.amazonaws.com", &role),
+            Reach::Public
+        );
+        let outside = Reach::OnlyAllowed(Cause::RoleOutsideAws);
+        assert_eq!(reach_of("https://minio.example", &role), outside);
+        assert_eq!(reach_of("https://amazonaws.com.evil.example", &role), outside);
+
+        let public = address("52.216.1.1");
+        assert_eq!(
+            judge(&AllowedEndpoints::default(), plain, public),
+            Err(Forbidden::PlainHttp(public))
+        );
+        assert_eq!(
+            judge(&AllowedEndpoints::default(), outside, public),
+            Err(Forbidden::RoleOutsideAws(public))
+        );
+        assert_eq!(judge(&allow(&["52.216.0.0/16"]), plain, public), Ok(()));
+        assert_eq!(
+            judge(&allow(&["loopback"]), outside, address("127.0.0.1")),
+            Ok(())
+        );
+        assert_eq!(
+            judge(&allow(&["loopback"]), plain, public),
+            Err(Forbidden::PlainHttp(public))
+        );
+    }
+
+    #[test]
+    fn a_value_is_a_word_an_address_or_a_cidr() {
+        assert_eq!(
+            "10.1.2.3/8"
+                .parse::<AllowedEndpoint>()
+                .map(|v| v.to_string())
+                .as_deref(),
+            Ok("10.0.0.0/8")
+        );
+        assert_eq!(
+            "::1".parse::<AllowedEndpoint>().map(|v| v.to_string()).as_deref(),
+            Ok("::1/128")
+        );
+        for bad in ["", "Loopback", "localhost", "10.0.0.0/33", "all"] {
+            assert!(bad.parse::<AllowedEndpoint>().is_err(), "{bad}");
+        }
+    }
+}
