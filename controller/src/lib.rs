@@ -1,8 +1,8 @@
 //! Barndoor Audit Log Export: the controller.
 
 pub mod api;
-pub mod clients;
 pub mod cli;
+pub mod clients;
 pub mod clock;
 pub mod connection;
 pub mod destinations;

@@ -172,5 +172,6 @@ where
     N: std::str::FromStr<Err = barndoor_crds::name::InvalidName>,
 {
     let text = path.iter().find(|(name, _)| name == parameter).map_or("", |(_, value)| value);
-    text.parse().map_err(|error: barndoor_crds::name::InvalidName| Refusal::field(error.field, error.to_string()))
+    text.parse()
+        .map_err(|error: barndoor_crds::name::InvalidName| Refusal::field(error.field, error.to_string()))
 }

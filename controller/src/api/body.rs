@@ -151,7 +151,9 @@ mod tests {
             }
             require_content_type(&headers, &["application/json"]).is_ok()
         };
-        assert!(check(None) && check(Some("application/json")) && check(Some("Application/JSON; charset=utf-8")));
+        assert!(
+            check(None) && check(Some("application/json")) && check(Some("Application/JSON; charset=utf-8"))
+        );
         assert!(!check(Some("text/plain")) && !check(Some("application/x-www-form-urlencoded")));
     }
 }

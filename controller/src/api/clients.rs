@@ -22,7 +22,8 @@ pub(super) async fn list(
     caller: Caller<Administer>,
 ) -> Answer<Json<ClientList>> {
     let clients = state.clients.list().await?;
-    let items = clients.into_iter().filter(|client| is_visible(&caller.client, client)).map(summary).collect();
+    let items =
+        clients.into_iter().filter(|client| is_visible(&caller.client, client)).map(summary).collect();
     Ok(Json(ClientList { items }))
 }
 

@@ -42,8 +42,7 @@ pub(super) fn refused_provider(provider: Option<&serde_json::Value>) -> Option<S
         Some(serde_json::Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
     };
-    let shown: String =
-        written.chars().filter(|c| !c.is_control()).take(PROVIDER_SHOWN_MAX).collect();
+    let shown: String = written.chars().filter(|c| !c.is_control()).take(PROVIDER_SHOWN_MAX).collect();
     Some(format!(
         "provider \"{shown}\" is not supported: only \"{PROVIDER_S3}\" is, for Amazon S3 and every S3-compatible store"
     ))
@@ -97,10 +96,8 @@ struct Credentials {
 }
 
 fn parse_auth(sent: &Credentials) -> Result<DeclaredAuth, InvalidDeclaration> {
-    let method: AuthMethod = sent
-        .method
-        .parse()
-        .map_err(|error| invalid("auth_method", format!("{error}")))?;
+    let method: AuthMethod =
+        sent.method.parse().map_err(|error| invalid("auth_method", format!("{error}")))?;
     match method {
         AuthMethod::IamRole => parse_role(sent).map(DeclaredAuth::IamRole),
         AuthMethod::AccessKeys => parse_keys(sent),
@@ -153,7 +150,9 @@ fn parse_key(field: &'static str, key: &Secret, max_bytes: usize) -> Result<Stri
     }
     Err(invalid(
         field,
-        format!("{field} must be 1 to {max_bytes} ASCII characters without spaces or line ends: copy it again"),
+        format!(
+            "{field} must be 1 to {max_bytes} ASCII characters without spaces or line ends: copy it again"
+        ),
     ))
 }
 
@@ -177,7 +176,9 @@ mod tests {
             assert_eq!(refused_provider(Some(&s3)), None, "{s3}");
         }
         assert_eq!(refused_provider(None), None);
-        for (other, shown) in [(json!("azure_blob"), "\"azure_blob\""), (json!(7), "\"7\""), (json!("S3"), "\"S3\"")] {
+        for (other, shown) in
+            [(json!("azure_blob"), "\"azure_blob\""), (json!(7), "\"7\""), (json!("S3"), "\"S3\"")]
+        {
             let sentence = refused_provider(Some(&other)).expect("refused");
             assert!(sentence.contains(shown) && sentence.contains("S3-compatible"), "{sentence}");
         }
@@ -212,7 +213,10 @@ mod tests {
             (json!({"auth_method": "iam_role"}), "iam_role_arn"),
             (json!({"auth_method": "iam_role", "iam_role_arn": "x"}), "iam_role_arn"),
             (json!({"auth_method": "iam_role", "iam_role_arn": role, "access_key_id": "A"}), "access_key_id"),
-            (json!({"auth_method": "iam_role", "iam_role_arn": role, "secret_access_key": "A"}), "secret_access_key"),
+            (
+                json!({"auth_method": "iam_role", "iam_role_arn": role, "secret_access_key": "A"}),
+                "secret_access_key",
+            ),
             (json!({"access_key_id": "A"}), "secret_access_key"),
             (json!({"secret_access_key": "A"}), "access_key_id"),
             (json!({"access_key_id": "A", "secret_access_key": "hunter2\n"}), "secret_access_key"),
@@ -225,11 +229,16 @@ mod tests {
 
     #[test]
     fn empty_texts_count_as_not_sent() {
-        let keys = parsed(&json!({"auth_method": "", "iam_role_arn": "", "access_key_id": "A", "secret_access_key": "B"}));
+        let keys = parsed(
+            &json!({"auth_method": "", "iam_role_arn": "", "access_key_id": "A", "secret_access_key": "B"}),
+        );
         assert!(matches!(keys.expect("valid").auth, DeclaredAuth::NewAccessKeys(_)));
-        let stored = parsed(&json!({"auth_method": "access_keys", "access_key_id": "", "secret_access_key": ""}));
+        let stored =
+            parsed(&json!({"auth_method": "access_keys", "access_key_id": "", "secret_access_key": ""}));
         assert!(matches!(stored.expect("valid").auth, DeclaredAuth::StoredAccessKeys));
-        let role = parsed(&json!({"auth_method": "iam_role", "iam_role_arn": "arn:aws:iam::123456789012:role/x", "access_key_id": ""}));
+        let role = parsed(
+            &json!({"auth_method": "iam_role", "iam_role_arn": "arn:aws:iam::123456789012:role/x", "access_key_id": ""}),
+        );
         assert!(matches!(role.expect("valid").auth, DeclaredAuth::IamRole(_)));
     }
 }

@@ -40,7 +40,8 @@ pub(super) async fn list(
     let mut found = state.destinations.list(&at.organization, page.after.as_ref(), page.limit + 1).await?;
     let more = found.len() > page.limit;
     found.truncate(page.limit);
-    let next_cursor = found.last().filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.name.as_str()));
+    let next_cursor =
+        found.last().filter(|_| more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(last.name.as_str()));
     let mut items = Vec::with_capacity(found.len());
     for destination in found {
         items.push(shown(&state, destination).await?.export());

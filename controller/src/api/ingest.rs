@@ -125,9 +125,10 @@ fn nothing_to_append(rejected: Rejected) -> Refusal {
         return Refusal::new(StatusCode::BAD_REQUEST, "EmptyBody", "the body holds no events")
             .with_remedy("send one JSON object a line");
     }
-    let first = rejected.listed.first().map_or_else(String::new, |line| {
-        format!("; line {}: {}", line.line, line.message)
-    });
+    let first = rejected
+        .listed
+        .first()
+        .map_or_else(String::new, |line| format!("; line {}: {}", line.line, line.message));
     Refusal::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "AllRejected",
@@ -154,12 +155,14 @@ async fn append(
     };
     let started = Instant::now();
     let appending = state.log.append(organization, events, idempotency);
-    let Appended { fate, note } = tokio::time::timeout(Duration::from_secs(APPEND_TIMEOUT_SECONDS), appending)
-        .await
-        .map_err(|_elapsed| log_unavailable("the event log did not answer in time"))?
-        .map_err(refused_append)?;
+    let Appended { fate, note } =
+        tokio::time::timeout(Duration::from_secs(APPEND_TIMEOUT_SECONDS), appending)
+            .await
+            .map_err(|_elapsed| log_unavailable("the event log did not answer in time"))?
+            .map_err(refused_append)?;
     state.telemetry.appended(started.elapsed());
-    let first = if note.is_empty() { None } else { Some(serde_json::from_slice(&note).map_err(|_| internal())?) };
+    let first =
+        if note.is_empty() { None } else { Some(serde_json::from_slice(&note).map_err(|_| internal())?) };
     let is_repeat = first.as_ref().is_some_and(|first: &Note| first.request != own.request);
     let answer = answer(&fate, first.unwrap_or(own));
     if !is_repeat {
@@ -261,13 +264,16 @@ fn finish(mut content: Content, piece: &[Bytes]) -> Answer<Sorted> {
 
 fn refused_content(error: ContentError) -> Refusal {
     match error {
-        ContentError::TooManyBytes(error) => body::too_large(error.to_string()).with_remedy("send fewer events at once"),
+        ContentError::TooManyBytes(error) => {
+            body::too_large(error.to_string()).with_remedy("send fewer events at once")
+        }
         ContentError::Corrupt => Refusal::new(StatusCode::BAD_REQUEST, "InvalidEncoding", error.to_string()),
     }
 }
 
 fn too_long_on_the_wire() -> Refusal {
-    body::too_large(format!("the body is longer than {WIRE_MAX_BYTES} bytes")).with_remedy("send fewer events at once, or use gzip")
+    body::too_large(format!("the body is longer than {WIRE_MAX_BYTES} bytes"))
+        .with_remedy("send fewer events at once, or use gzip")
 }
 
 fn busy() -> Refusal {
@@ -304,5 +310,9 @@ fn idempotency_key(headers: &HeaderMap) -> Answer<Option<String>> {
 
 fn require_length_within_limit(headers: &HeaderMap) -> Answer<()> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|bytes| bytes > WIRE_MAX_BYTES as u64) { Err(too_long_on_the_wire()) } else { Ok(()) }
+    if announced.is_some_and(|bytes| bytes > WIRE_MAX_BYTES as u64) {
+        Err(too_long_on_the_wire())
+    } else {
+        Ok(())
+    }
 }

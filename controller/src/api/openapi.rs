@@ -53,7 +53,8 @@ struct Tokens;
 
 impl Modify for Tokens {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
-        let scopes = Scopes::from_iter(barndoor_crds::rest::Scope::ALL.map(|scope| (scope.name(), scope.name())));
+        let scopes =
+            Scopes::from_iter(barndoor_crds::rest::Scope::ALL.map(|scope| (scope.name(), scope.name())));
         let flow = Flow::ClientCredentials(ClientCredentials::new("/oauth2/token", scopes));
         let components = openapi.components.get_or_insert_default();
         components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));

@@ -65,8 +65,7 @@ pub(super) async fn readyz(State(state): State<AppState>) -> Response {
 pub(super) async fn metrics(State(state): State<AppState>) -> Response {
     match state.metrics {
         MetricsExposure::Public => {
-            ([(CONTENT_TYPE, Exposition::CONTENT_TYPE)], state.telemetry.exposition().0)
-                .into_response()
+            ([(CONTENT_TYPE, Exposition::CONTENT_TYPE)], state.telemetry.exposition().0).into_response()
         }
         MetricsExposure::Hidden => Refusal::not_found("metrics are hidden by the operator").into_response(),
     }

@@ -10,10 +10,10 @@ use barndoor_crds::rest::{AwsTrustInfo, PreviewResponse, Problem, StatusResponse
 use http::StatusCode;
 use jiff::Timestamp;
 
-use super::access::{At, ReadExports};
-use super::checks::PrincipalError;
-use super::refusal::{Answer, Refusal};
 use super::AppState;
+use super::access::{At, ReadExports};
+use super::refusal::{Answer, Refusal};
+use crate::connection::PrincipalError;
 use crate::destinations::{Auth, Destination};
 use crate::event_log::{LogHead, Sequence};
 use crate::exporter::object_key::key_pattern;
@@ -124,9 +124,9 @@ pub(super) async fn aws_trust_info(
 
 fn no_principal(error: &PrincipalError) -> Refusal {
     match error {
-        PrincipalError::NoIdentity => {
+        PrincipalError::NoControllerIdentity => {
             Refusal::new(StatusCode::NOT_FOUND, "NoControllerIdentity", error.to_string())
-                .with_remedy("use access keys, or ask the operator to run it with AWS credentials")
+                .with_remedy("or ask the operator to run it with AWS credentials")
         }
         PrincipalError::Unreachable(_) => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "StsUnreachable", error.to_string())

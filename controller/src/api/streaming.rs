@@ -13,13 +13,13 @@ use http::StatusCode;
 
 use super::access::{At, WriteExports};
 use super::body::JsonBody;
-use super::checks::KeySource;
 use super::refusal::{Answer, Refusal};
 use super::{AppState, exports};
+use crate::connection::KeySource;
 use crate::destinations::{Auth, Declaration, DeclaredAuth, Destination, SettingsChange, StorageError, Wish};
 
 /// How long a check may take, in seconds: start and check answer within 20.
-const CHECK_TIMEOUT_SECONDS: u64 = 18;
+const CHECK_TIMEOUT_SECONDS: u64 = 19;
 
 /// Checks the connection, then streams. When the check fails, nothing changes.
 #[utoipa::path(
@@ -31,10 +31,7 @@ const CHECK_TIMEOUT_SECONDS: u64 = 18;
         (status = 422, body = Problem, description = "The check failed; nothing changed"),
     )
 )]
-pub(super) async fn start(
-    State(state): State<AppState>,
-    at: At<WriteExports>,
-) -> Answer<Json<ExportObject>> {
+pub(super) async fn start(State(state): State<AppState>, at: At<WriteExports>) -> Answer<Json<ExportObject>> {
     let found = state.destinations.find(&at.organization, &at.name).await?;
     let destination = found.ok_or_else(|| no_destination(&at))?;
     if destination.wish == Wish::Streaming {
@@ -69,10 +66,7 @@ fn no_destination(at: &At<WriteExports>) -> Refusal {
     params(("org" = String, Path, description = "Organization"), ("name" = String, Path, description = "Destination")),
     responses((status = 200, body = ExportObject), (status = 404, body = Problem))
 )]
-pub(super) async fn pause(
-    State(state): State<AppState>,
-    at: At<WriteExports>,
-) -> Answer<Json<ExportObject>> {
+pub(super) async fn pause(State(state): State<AppState>, at: At<WriteExports>) -> Answer<Json<ExportObject>> {
     let paused = wish(&state, &at, Wish::Paused).await?.ok_or_else(|| at.not_found())?;
     state.exporters.declare(&paused).await;
     Ok(Json(exports::shown(&state, paused).await?.export()))

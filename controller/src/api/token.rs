@@ -1,9 +1,9 @@
 //! Access tokens: how they are made, what they prove, and the endpoint that hands them out.
 
+use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use barndoor_crds::rest::{Secret, TokenAnswer, TokenRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -48,12 +48,8 @@ impl Tokens {
 
     fn issue(&self, client_id: &str, now: Timestamp) -> Result<TokenAnswer, jsonwebtoken::errors::Error> {
         let iat = now.as_second();
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            sub: client_id.to_owned(),
-            iat,
-            exp: iat + TOKEN_VALID_SECONDS,
-        };
+        let claims =
+            Claims { iss: ISSUER.to_owned(), sub: client_id.to_owned(), iat, exp: iat + TOKEN_VALID_SECONDS };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?;
         Ok(TokenAnswer {
             access_token: Secret::new(token),
@@ -156,9 +152,7 @@ fn wrong_client() -> Response {
         "invalid_client",
         "client_id or client_secret is wrong, or the client was removed",
     );
-    response
-        .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"barndoor\""));
+    response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"barndoor\""));
     response
 }
 

@@ -12,6 +12,8 @@ use crate::exporter::record::DeliveryRecord;
 
 /// From this share of a size limit on, the status warns, in percent.
 const FULL_WARNING_PERCENT: u128 = 80;
+/// How long the status says that the log was replaced, in seconds: a week, for somebody to notice.
+const REPLACED_SHOWN_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// Everything that is known of one destination.
 #[derive(Clone, Debug)]
@@ -143,11 +145,7 @@ fn sentence(message: &str, remedy: &str) -> String {
     if remedy.is_empty() { message.to_owned() } else { format!("{message}: {remedy}") }
 }
 
-fn streaming(
-    seen: &Observation<'_>,
-    delivery: Option<&DeliveryObject>,
-    connection: &Verdict,
-) -> Verdict {
+fn streaming(seen: &Observation<'_>, delivery: Option<&DeliveryObject>, connection: &Verdict) -> Verdict {
     let reason = match seen.destination.wish {
         Wish::Paused => Reason::Paused,
         Wish::Streaming => streaming_reason(seen, delivery, connection),
@@ -178,7 +176,9 @@ fn streaming_reason(
         Reason::Starting | Reason::StreamingActive | Reason::NoEvents => {
             if connection.status == ConditionStatus::False {
                 Reason::Retrying
-            } else if accepted == 0 && (reported != Reason::Starting || connection.status == ConditionStatus::True) {
+            } else if accepted == 0
+                && (reported != Reason::Starting || connection.status == ConditionStatus::True)
+            {
                 Reason::NoEvents
             } else if reported == Reason::Starting && (backlog > 0 || accepted == 0) {
                 Reason::Starting
@@ -212,10 +212,26 @@ fn ready(
             since: seen.now,
         };
     }
+    if let Some(replaced_at) = recently_replaced(seen) {
+        return Verdict {
+            status: ConditionStatus::True,
+            reason: Reason::LogReplaced,
+            message: format!(
+                "The event log was replaced at {replaced_at}, by a restore perhaps: deliveries began anew at its oldest event, and what only the older log held is not delivered."
+            ),
+            since: replaced_at,
+        };
+    }
     match seen.destination.wish {
         Wish::Paused => Verdict { status: ConditionStatus::True, ..streaming.clone() },
         Wish::Streaming => streaming.clone(),
     }
+}
+
+fn recently_replaced(seen: &Observation<'_>) -> Option<Timestamp> {
+    let replaced_at = seen.record?.log_replaced_at?;
+    let age_seconds = seen.now.as_second().saturating_sub(replaced_at.as_second());
+    (age_seconds < REPLACED_SHOWN_SECONDS).then_some(replaced_at)
 }
 
 /// The fuller of the organization's share and the whole log.

@@ -118,7 +118,15 @@ mod tests {
         let crc = good.len() - 8;
         flipped[crc] ^= 1;
         let with_garbage = [good.as_slice(), b"garbage"].concat();
-        for bad in [&good[..good.len() - 1], &good[..good.len() / 2], &good[..4], b"", b"plain text", &flipped, &with_garbage] {
+        for bad in [
+            &good[..good.len() - 1],
+            &good[..good.len() / 2],
+            &good[..4],
+            b"",
+            b"plain text",
+            &flipped,
+            &with_garbage,
+        ] {
             assert!(matches!(decoded(bad, 16), Err(ContentError::Corrupt)), "{bad:?}");
         }
     }

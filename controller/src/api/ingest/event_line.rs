@@ -168,8 +168,14 @@ mod tests {
     fn an_event_needs_an_id_a_known_type_and_a_timestamp_and_may_hold_anything_else() {
         for (line, expected) in [
             (r#"{"id":"1","type":"TOOL_CALL","timestamp":"2026-01-31T12:00:00Z"}"#, EventType::ToolCall),
-            (r#" {"x":[{"id":1}],"timestamp":"2026-01-31T12:00:00+01:00","type":"AUDIT","id":"é"} "#, EventType::Audit),
-            (r#"{"\u0069d":"1","t\u0079pe":"\u0041UDIT","timestamp":"2026-01-31T12:00:00Z","n":1e999}"#, EventType::Audit),
+            (
+                r#" {"x":[{"id":1}],"timestamp":"2026-01-31T12:00:00+01:00","type":"AUDIT","id":"é"} "#,
+                EventType::Audit,
+            ),
+            (
+                r#"{"\u0069d":"1","t\u0079pe":"\u0041UDIT","timestamp":"2026-01-31T12:00:00Z","n":1e999}"#,
+                EventType::Audit,
+            ),
         ] {
             assert_eq!(parse(line.as_bytes()), Ok(expected), "{line}");
         }
@@ -192,7 +198,10 @@ mod tests {
             (format!(r#"{{"id":"1","i\u0064":"2",{TAIL}}}"#), Reason::DuplicateField),
             (format!(r#"{{"id":"1",{TAIL},"type":7}}"#), Reason::DuplicateField),
             (r#"{"id":"1","timestamp":"2026-01-31T12:00:00Z"}"#.to_owned(), Reason::UnknownType),
-            (r#"{"id":"1","type":"audit","timestamp":"2026-01-31T12:00:00Z"}"#.to_owned(), Reason::UnknownType),
+            (
+                r#"{"id":"1","type":"audit","timestamp":"2026-01-31T12:00:00Z"}"#.to_owned(),
+                Reason::UnknownType,
+            ),
             (r#"{"id":"1","type":"AUDIT","timestamp":"yesterday"}"#.to_owned(), Reason::InvalidTimestamp),
             (r#"{"id":"1","type":"AUDIT"}"#.to_owned(), Reason::InvalidTimestamp),
         ] {

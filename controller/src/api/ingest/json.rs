@@ -243,8 +243,7 @@ fn plain_run(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
     for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
-        let found =
-            below(word, 0x20) | equal(word, u64::from(b'"')) | equal(word, u64::from(b'\\'));
+        let found = below(word, 0x20) | equal(word, u64::from(b'"')) | equal(word, u64::from(b'\\'));
         if found != 0 {
             return index * 8 + (found.trailing_zeros() / 8) as usize;
         }
@@ -267,13 +266,39 @@ mod tests {
     #[test]
     fn what_json_allows_is_accepted_and_nothing_else() {
         for good in [
-            "{}", "[]", " [ 1 , -0.5e+10 , true,false,null ] ", r#"{"a":{"b":[{}]}}"#, r#""\u00e9\n\"é""#, "1e999", r#""\ud800""#,
+            "{}",
+            "[]",
+            " [ 1 , -0.5e+10 , true,false,null ] ",
+            r#"{"a":{"b":[{}]}}"#,
+            r#""\u00e9\n\"é""#,
+            "1e999",
+            r#""\ud800""#,
         ] {
             assert!(accepts(good.as_bytes()), "{good}");
         }
         for bad in [
-            "", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "01", "1.", ".5", "+1", "1e", "nul", "\"a", "\"\\x\"", "\"\\u12g4\"",
-            "\"\t\"", "[1 2]", "{} {}", "\u{feff}{}", "'a'", "NaN", "[1]]",
+            "",
+            "{",
+            "}",
+            "[1,]",
+            "{\"a\":1,}",
+            "{a:1}",
+            "01",
+            "1.",
+            ".5",
+            "+1",
+            "1e",
+            "nul",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12g4\"",
+            "\"\t\"",
+            "[1 2]",
+            "{} {}",
+            "\u{feff}{}",
+            "'a'",
+            "NaN",
+            "[1]]",
         ] {
             assert!(!accepts(bad.as_bytes()), "{bad}");
         }

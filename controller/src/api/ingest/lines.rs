@@ -78,7 +78,9 @@ pub(super) struct Lines {
 enum Unfinished {
     Kept(Vec<u8>),
     /// Already too long to be an event: only counted.
-    TooLong { bytes: usize },
+    TooLong {
+        bytes: usize,
+    },
 }
 
 impl Lines {

@@ -79,6 +79,7 @@ fn record(delivered: u64, filtered: u64, dropped_age: u64) -> DeliveryRecord {
         counts: Counts { delivered, filtered, dropped_age, possibly_duplicated: 0 },
         previous_sha256: None,
         plan: None,
+        log_replaced_at: None,
     }
 }
 
@@ -176,8 +177,7 @@ fn a_check_of_an_older_declaration_says_nothing_of_this_one() {
 fn the_latest_evidence_decides_whether_the_connection_is_healthy() {
     let connection = |check: Option<CheckReport>, issue: Option<DeliveryIssue>, healthy_at: Option<i64>| {
         let mut case = Case::new(Wish::Streaming);
-        case.health =
-            Health { check, last_issue: issue, last_object: None, healthy_at: healthy_at.map(at) };
+        case.health = Health { check, last_issue: issue, last_object: None, healthy_at: healthy_at.map(at) };
         case.condition(ConditionType::ConnectionHealthy)
     };
     let healthy = || Some(check(100, Reason::Healthy));
@@ -205,7 +205,8 @@ fn a_failing_delivery_is_not_ready_and_says_the_stores_words_and_the_remedy() {
 fn what_was_accepted_since_start_is_somewhere() {
     let case = Case::new(Wish::Streaming).healthy().delivering(record(10, 5, 2), 123, None);
     let delivery = case.status().delivery.expect("started");
-    let expected = case.head.as_ref().expect("a log").next - case.record.as_ref().expect("started").start.sequence;
+    let expected =
+        case.head.as_ref().expect("a log").next - case.record.as_ref().expect("started").start.sequence;
     assert_eq!((delivery.accepted, delivery.backlog), (expected, 5));
     assert_eq!(delivery.oldest_pending_at, Some(at(60)));
 }
@@ -220,7 +221,20 @@ fn the_badge_says_whether_events_flow_also_when_the_exporter_rests() {
     assert_eq!(badge(record(0, 0, 0), 103, None), Reason::Starting);
     assert_eq!(badge(record(2, 0, 0), 103, None), Reason::StreamingActive);
     assert_eq!(badge(record(2, 0, 0), 104, Some(Reason::StreamingActive)), Reason::StreamingActive);
-    assert_eq!(badge(record(2, 0, 0), 104, Some(Reason::LogReplaced)), Reason::LogReplaced);
+    assert_eq!(badge(record(2, 0, 0), 104, Some(Reason::Retrying)), Reason::Retrying);
+}
+
+#[test]
+fn a_replaced_log_is_said_for_a_week() {
+    let ready = |replaced_at| {
+        let record = DeliveryRecord { log_replaced_at: Some(at(replaced_at)), ..record(0, 0, 0) };
+        Case::new(Wish::Streaming)
+            .healthy()
+            .delivering(record, 105, Some(Reason::StreamingActive))
+            .condition(ConditionType::Ready)
+    };
+    assert_eq!(ready(999), (ConditionStatus::True, Reason::LogReplaced));
+    assert_eq!(ready(999 - 7 * 24 * 3_600), (ConditionStatus::True, Reason::StreamingActive));
 }
 
 #[test]
