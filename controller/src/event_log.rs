@@ -111,12 +111,15 @@ impl RecordBatch {
 
     /// The bytes of the event at this index, counted from 0, without its line feed.
     pub fn event(&self, index: usize) -> &[u8] {
-        let start = if index == 0 {
-            0
-        } else {
-            self.ends[index - 1] as usize
-        };
-        &self.bytes[start..self.ends[index] as usize]
+        let line = self.lines(index..index + 1);
+        line.strip_suffix(b"\n").unwrap_or(line)
+    }
+
+    /// The lines of the events at these indexes, line feeds included.
+    pub fn lines(&self, indexes: Range<usize>) -> &[u8] {
+        let start = if indexes.start == 0 { 0 } else { self.ends[indexes.start - 1] as usize };
+        let end = if indexes.end == 0 { 0 } else { self.ends[indexes.end - 1] as usize };
+        &self.bytes[start..end]
     }
 }
 

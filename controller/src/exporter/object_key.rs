@@ -43,6 +43,14 @@ pub fn object_key(name: ObjectName<'_>) -> String {
     )
 }
 
+/// What [`object_key`] makes, with the parts that vary in angle brackets.
+pub fn key_pattern(prefix: &PathPrefix, destination: &DestinationUid) -> String {
+    format!(
+        "{prefix}date=<YYYY-MM-DD>/hour=<HH>/<log epoch>-<first sequence>-<last sequence>-{}-<sha256>.jsonl.gz",
+        short_id(destination),
+    )
+}
+
 /// `<destination:8>`: the first 8 hexadecimal digits of SHA-256 of the uid.
 pub fn short_id(destination: &DestinationUid) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, destination.as_str().as_bytes());

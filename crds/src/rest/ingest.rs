@@ -18,8 +18,11 @@ pub struct IngestAnswer {
     pub last: Option<String>,
     /// Valid events that were not stored, because no destination of the organization ever wished to stream.
     pub not_kept: u64,
-    /// Lines that are not events; the others were taken all the same.
+    /// Lines that are not events; the others were taken all the same. At most the first 1,000 are listed.
     pub rejected: Vec<RejectedLine>,
+    /// How many lines are not events, listed or not.
+    #[serde(default)]
+    pub rejected_count: u64,
 }
 
 /// A line that was not taken.
@@ -34,7 +37,7 @@ pub struct RejectedLine {
 }
 
 /// Why a line is not an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum RejectionReason {
     /// Longer than an event may be.
     TooLarge,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::ingest::RejectedLine;
+
 /// The body of every error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
@@ -24,6 +26,12 @@ pub struct Problem {
     /// The detail with its remedy: what older clients show, cut at 512 bytes.
     #[serde(default)]
     pub message: String,
+    /// The field of the request that it is about, when it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The lines of an ingest body that are not events, when none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected: Vec<RejectedLine>,
 }
 
 /// The media type of a [`Problem`].
@@ -44,6 +52,8 @@ impl Problem {
             reason: reason.to_owned(),
             detail: detail.to_owned(),
             message,
+            field: None,
+            rejected: Vec::new(),
         }
     }
 }

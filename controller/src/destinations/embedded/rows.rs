@@ -114,6 +114,7 @@ pub(super) fn place_at_end(
         counts: Counts::default(),
         previous_sha256: None,
         plan: None,
+        log_replaced_at: None,
     };
     records.insert(key, encode(&record).as_slice())?;
     Ok(Ok(Placed::Now))

@@ -1,0 +1,179 @@
+//! Start, pause, check: the calls that change or prove whether events flow.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use barndoor_crds::name::DestinationUid;
+use barndoor_crds::reason::Reason;
+use barndoor_crds::rest::{DryRun, ExportObject, Problem};
+use barndoor_crds::settings::{Batch, Format};
+use barndoor_crds::status::CheckReport;
+use http::StatusCode;
+
+use super::access::{At, WriteExports};
+use super::body::JsonBody;
+use super::refusal::{Answer, Refusal};
+use super::{AppState, exports};
+use crate::connection::KeySource;
+use crate::destinations::{Auth, Declaration, DeclaredAuth, Destination, SettingsChange, StorageError, Wish};
+
+/// How long a check may take, in seconds: start and check answer within 20.
+const CHECK_TIMEOUT_SECONDS: u64 = 19;
+
+/// Checks the connection, then streams. When the check fails, nothing changes.
+#[utoipa::path(
+    post, path = "/api/system-management/public/v1/exports/{org}/{name}/start", tag = "exports",
+    params(("org" = String, Path, description = "Organization"), ("name" = String, Path, description = "Destination")),
+    responses(
+        (status = 200, body = ExportObject),
+        (status = 400, body = Problem, description = "No destination is declared"),
+        (status = 422, body = Problem, description = "The check failed; nothing changed"),
+    )
+)]
+pub(super) async fn start(State(state): State<AppState>, at: At<WriteExports>) -> Answer<Json<ExportObject>> {
+    let found = state.destinations.find(&at.organization, &at.name).await?;
+    let destination = found.ok_or_else(|| no_destination(&at))?;
+    if destination.wish == Wish::Streaming {
+        return Ok(Json(exports::shown(&state, destination).await?.export()));
+    }
+    let report = check_and_save(&state, &destination).await?;
+    if !report.healthy {
+        return Err(Refusal::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            report.reason.name(),
+            format!("not started, because the connection check failed: {}", report.message),
+        )
+        .with_remedy(report.remedy));
+    }
+    let started = wish(&state, &at, Wish::Streaming).await?.ok_or_else(|| no_destination(&at))?;
+    state.exporters.declare(&started).await;
+    Ok(Json(exports::shown(&state, started).await?.export()))
+}
+
+fn no_destination(at: &At<WriteExports>) -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_REQUEST,
+        "NoDestination",
+        format!("organization {} has no destination named {}", at.organization, at.name),
+    )
+    .with_remedy("PUT its destination first")
+}
+
+/// Pauses: after the answer no new upload begins. The same again changes nothing.
+#[utoipa::path(
+    post, path = "/api/system-management/public/v1/exports/{org}/{name}/pause", tag = "exports",
+    params(("org" = String, Path, description = "Organization"), ("name" = String, Path, description = "Destination")),
+    responses((status = 200, body = ExportObject), (status = 404, body = Problem))
+)]
+pub(super) async fn pause(State(state): State<AppState>, at: At<WriteExports>) -> Answer<Json<ExportObject>> {
+    let paused = wish(&state, &at, Wish::Paused).await?.ok_or_else(|| at.not_found())?;
+    state.exporters.declare(&paused).await;
+    Ok(Json(exports::shown(&state, paused).await?.export()))
+}
+
+async fn wish(
+    state: &AppState,
+    at: &At<WriteExports>,
+    wish: Wish,
+) -> Result<Option<Destination>, StorageError> {
+    let change = SettingsChange { wish: Some(wish), ..SettingsChange::default() };
+    state.destinations.adjust(&at.organization, &at.name, change).await
+}
+
+/// Checks the connection step by step; with a body, that of a destination that is not saved.
+#[utoipa::path(
+    post, path = "/api/system-management/public/v1/exports/{org}/{name}/check", tag = "exports",
+    params(("org" = String, Path, description = "Organization"), ("name" = String, Path, description = "Destination")),
+    request_body(content = Option<DryRun>),
+    responses(
+        (status = 200, body = CheckReport, description = "It ran, whatever it found"),
+        (status = 400, body = Problem),
+        (status = 403, body = Problem, description = "Another provider than s3"),
+        (status = 404, body = Problem),
+    )
+)]
+pub(super) async fn check(
+    State(state): State<AppState>,
+    at: At<WriteExports>,
+    body: JsonBody,
+) -> Answer<Json<CheckReport>> {
+    if body.is_empty() {
+        let destination = super::find_destination(&state, &at).await?;
+        return Ok(Json(check_and_save(&state, &destination).await?));
+    }
+    exports::require_s3(&body)?;
+    let DryRun(body) = body.parse()?;
+    let (destination, keys) = unsaved(&state, &at, exports::parse_declaration(body)?).await?;
+    Ok(Json(run_check(&state, &destination, keys).await))
+}
+
+/// The destination that a dry run asks about, and the keys it would use.
+async fn unsaved(
+    state: &AppState,
+    at: &At<WriteExports>,
+    declaration: Declaration,
+) -> Answer<(Destination, KeySource)> {
+    let organization_uid = super::find_organization(state, &at.organization).await?;
+    let saved = state.destinations.find(&at.organization, &at.name).await?;
+    let Declaration { place, as_sent, auth } = declaration;
+    let (auth, keys) = match auth {
+        DeclaredAuth::IamRole(role) => (Auth::IamRole(role), KeySource::Stored),
+        DeclaredAuth::NewAccessKeys(keys) => (Auth::AccessKeys, KeySource::Given(keys)),
+        DeclaredAuth::StoredAccessKeys => {
+            require_stored_keys(state, saved.as_ref()).await?;
+            (Auth::AccessKeys, KeySource::Stored)
+        }
+    };
+    let destination = Destination {
+        organization: at.organization.clone(),
+        organization_uid,
+        name: at.name.clone(),
+        uid: saved.map_or_else(|| DestinationUid::new("unsaved"), |saved| saved.uid),
+        generation: 0,
+        wish: Wish::Paused,
+        place,
+        as_sent,
+        auth,
+        include: None,
+        format: Format::default_for(&at.name),
+        batch: Batch::default(),
+    };
+    Ok((destination, keys))
+}
+
+async fn require_stored_keys(state: &AppState, saved: Option<&Destination>) -> Answer<()> {
+    let stored = match saved {
+        Some(saved) => state.destinations.has_access_keys(saved).await?,
+        None => false,
+    };
+    if stored { Ok(()) } else { Err(exports::keys_required()) }
+}
+
+async fn check_and_save(state: &AppState, destination: &Destination) -> Result<CheckReport, StorageError> {
+    let report = run_check(state, destination, KeySource::Stored).await;
+    let mut health = super::health(state, destination).await?;
+    if report.healthy {
+        health.healthy_at = Some(report.at);
+    }
+    health.check = Some(report.clone());
+    state.destinations.save_health(&destination.uid, health).await?;
+    state.exporters.checked(&destination.uid, &report);
+    Ok(report)
+}
+
+async fn run_check(state: &AppState, destination: &Destination, keys: KeySource) -> CheckReport {
+    let check = state.checks.check(destination, keys);
+    match tokio::time::timeout(Duration::from_secs(CHECK_TIMEOUT_SECONDS), check).await {
+        Ok(report) => report,
+        Err(_elapsed) => CheckReport {
+            at: state.clock.now(),
+            generation: destination.generation,
+            healthy: false,
+            reason: Reason::EndpointUnreachable,
+            message: format!("the check was not done after {CHECK_TIMEOUT_SECONDS} seconds"),
+            remedy: "see whether the endpoint answers, then check again".to_owned(),
+            steps: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,3 @@
+//! Brings what runs in line with what is declared, and says what came of it.
+
+pub mod status;
