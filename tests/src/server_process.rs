@@ -39,10 +39,7 @@ const LOG_TAIL_LINES: usize = 30;
 /// A free port on 127.0.0.1. Another process may take it before it is used; nothing here does.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
-    listener
-        .local_addr()
-        .expect("a bound socket has an address")
-        .port()
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// The folder beside the test executables, such as `target/debug`.
@@ -64,20 +61,13 @@ fn fresh_log(name: &str) -> PathBuf {
     let folder = target_folder().join("e2e-logs");
     fs::create_dir_all(&folder).expect("the target folder is writable");
     for old in fs::read_dir(&folder).into_iter().flatten().flatten() {
-        let age = old
-            .metadata()
-            .and_then(|of| of.modified())
-            .ok()
-            .and_then(|at| at.elapsed().ok());
+        let age = old.metadata().and_then(|of| of.modified()).ok().and_then(|at| at.elapsed().ok());
         if age.is_some_and(|age| age > LOG_KEPT) {
             let _ = fs::remove_file(old.path());
         }
     }
-    let log = folder.join(format!(
-        "{name}-{}-{}.log",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    ));
+    let log =
+        folder.join(format!("{name}-{}-{}.log", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     File::create(&log).expect("the log folder is writable");
     log
 }
@@ -97,12 +87,7 @@ impl ServerProcess {
     pub fn start(name: &str, command: &Command, sweep: Option<&Path>) -> Self {
         let log = fresh_log(name);
         let mut shell = Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(LEASH)
-            .arg("leash")
-            .arg(command.get_program())
-            .args(command.get_args());
+        shell.arg("-c").arg(LEASH).arg("leash").arg(command.get_program()).args(command.get_args());
         shell.env_clear();
         for (key, value) in command.get_envs() {
             if let Some(value) = value {
@@ -110,9 +95,7 @@ impl ServerProcess {
             }
         }
         shell.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        shell
-            .env("LOG", &log)
-            .env("SWEEP", sweep.unwrap_or(Path::new("")));
+        shell.env("LOG", &log).env("SWEEP", sweep.unwrap_or(Path::new("")));
         if let Some(folder) = command.get_current_dir() {
             shell.current_dir(folder);
         }
@@ -127,19 +110,8 @@ impl ServerProcess {
         BufReader::new(shell.stdout.take().expect("standard output is piped"))
             .read_line(&mut line)
             .expect("the leash prints the pid");
-        let pid = line
-            .trim()
-            .parse()
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("the leash prints the pid");
-        Self {
-            name: name.to_owned(),
-            shell,
-            leash,
-            pid,
-            log,
-        }
+        let pid = line.trim().parse().ok().and_then(Pid::from_raw).expect("the leash prints the pid");
+        Self { name: name.to_owned(), shell, leash, pid, log }
     }
 
     /// Where the program's output goes.
@@ -202,11 +174,7 @@ impl ServerProcess {
                 self.leash = None;
                 return (status.code(), started.elapsed());
             }
-            assert!(
-                started.elapsed() < limit,
-                "{} is still there {limit:?} after {signal:?}",
-                self.name
-            );
+            assert!(started.elapsed() < limit, "{} is still there {limit:?} after {signal:?}", self.name);
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -257,10 +225,7 @@ mod tests {
     #[test]
     fn a_program_ends_with_its_owner_and_its_exit_code_is_seen() {
         let mut command = Command::new("sh");
-        command.args([
-            "-c",
-            "echo hello; trap 'exit 7' TERM; while :; do sleep 0.05; done",
-        ]);
+        command.args(["-c", "echo hello; trap 'exit 7' TERM; while :; do sleep 0.05; done"]);
         let mut process = ServerProcess::start("sleeper", &command, None);
         while !process.output().contains("hello") {
             std::thread::sleep(Duration::from_millis(10));

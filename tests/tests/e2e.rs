@@ -10,6 +10,7 @@ mod e2e {
     mod harness_minio;
     mod harness_moto;
     mod harness_strict_aws;
+    mod kill_nine;
     mod lifecycle;
     mod promises;
 }

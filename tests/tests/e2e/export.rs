@@ -66,23 +66,13 @@ impl Export {
         let minio = Minio::shared().await;
         minio.create_bucket(organization).await;
         let keys = minio.create_user(organization, &guide_policy(organization)).await;
-        let export = Self::new(
-            controller,
-            organization,
-            "siem",
-            Bucket::new(minio.client(), organization),
-        );
-        export
-            .put(&with_keys(endpoint, organization, REGION, &keys))
-            .await
-            .expect(200);
+        let export = Self::new(controller, organization, "siem", Bucket::new(minio.client(), organization));
+        export.put(&with_keys(endpoint, organization, REGION, &keys)).await.expect(200);
         export
     }
 
     pub(crate) async fn put(&self, destination: &Value) -> Reply {
-        self.rest
-            .put_destination(&self.organization, &self.name, destination)
-            .await
+        self.rest.put_destination(&self.organization, &self.name, destination).await
     }
 
     pub(crate) async fn start(&self) -> Reply {
@@ -94,17 +84,11 @@ impl Export {
     }
 
     pub(crate) async fn check(&self) -> Value {
-        self.rest
-            .check(&self.organization, &self.name, None)
-            .await
-            .expect(200)
+        self.rest.check(&self.organization, &self.name, None).await.expect(200)
     }
 
     pub(crate) async fn settings(&self, settings: &Value) {
-        self.rest
-            .patch_settings(&self.organization, &self.name, settings)
-            .await
-            .ok();
+        self.rest.patch_settings(&self.organization, &self.name, settings).await.ok();
     }
 
     /// Batches are cut a second after their first event: for tests about something else than time.
@@ -123,16 +107,9 @@ impl Export {
 
     /// Sends the events under one key until an answer accepts them, as a producer does across crashes.
     pub(crate) async fn accept_stubbornly(&self, key: &str, events: &[SentEvent]) -> Vec<Accepted> {
-        let options = Ingest {
-            idempotency_key: Some(key.to_owned()),
-            ..Ingest::default()
-        };
+        let options = Ingest { idempotency_key: Some(key.to_owned()), ..Ingest::default() };
         let answer = eventually("an ingest to be answered", Duration::from_mins(1), async || {
-            let reply = self
-                .rest
-                .try_ingest(&self.organization, ndjson(events), &options)
-                .await
-                .ok()?;
+            let reply = self.rest.try_ingest(&self.organization, ndjson(events), &options).await.ok()?;
             (reply.status == 200).then_some(reply.body)
         })
         .await;
@@ -141,16 +118,9 @@ impl Export {
 
     /// Sends events that nobody keeps.
     pub(crate) async fn not_kept(&self, events: &[SentEvent]) {
-        let reply = self
-            .rest
-            .try_ingest(&self.organization, ndjson(events), &Ingest::default())
-            .await;
+        let reply = self.rest.try_ingest(&self.organization, ndjson(events), &Ingest::default()).await;
         let answer = reply.expect("the controller answers").expect(200);
-        assert_eq!(
-            (&answer["accepted"], &answer["not_kept"]),
-            (&json!(0), &json!(events.len())),
-            "{answer}"
-        );
+        assert_eq!((&answer["accepted"], &answer["not_kept"]), (&json!(0), &json!(events.len())), "{answer}");
     }
 
     pub(crate) async fn status(&self) -> Value {
@@ -232,13 +202,8 @@ pub(crate) fn with_role(endpoint: &str, bucket: &str, region: &str, role_arn: &s
 
 /// The step of a check report.
 pub(crate) fn step<'a>(report: &'a Value, name: &str) -> &'a Value {
-    let steps = report["steps"]
-        .as_array()
-        .unwrap_or_else(|| panic!("steps in {report}"));
-    steps
-        .iter()
-        .find(|step| step["name"] == name)
-        .unwrap_or_else(|| panic!("{name} in {report}"))
+    let steps = report["steps"].as_array().unwrap_or_else(|| panic!("steps in {report}"));
+    steps.iter().find(|step| step["name"] == name).unwrap_or_else(|| panic!("{name} in {report}"))
 }
 
 /// Whether a text of a report or problem names all of these.

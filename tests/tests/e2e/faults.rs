@@ -27,16 +27,8 @@ async fn store(dialect: Dialect, buckets: &[&str]) -> (StrictAws, Keys) {
 
 /// An export into the store's bucket `acme`, streaming, with a flush of a second.
 async fn streaming(controller: &Controller, organization: &str, aws: &StrictAws, keys: &Keys) -> Export {
-    let export = Export::new(
-        controller,
-        organization,
-        "siem",
-        Bucket::new(aws.client(), "acme"),
-    );
-    export
-        .put(&with_keys(aws.endpoint(), "acme", REGION, keys))
-        .await
-        .expect(200);
+    let export = Export::new(controller, organization, "siem", Bucket::new(aws.client(), "acme"));
+    export.put(&with_keys(aws.endpoint(), "acme", REGION, keys)).await.expect(200);
     export.flush_quickly().await;
     export.start().await.ok();
     export
@@ -71,11 +63,7 @@ async fn google_cloud_storage_is_delivered_to_without_what_it_does_not_know() {
     let mut events = EventSource::new("f-gcs");
     let mut accepted = export.accept(&events.take(50)).await;
     export.wait_for(50, FLOW_LIMIT).await;
-    let busy = Fault::Answer {
-        status: 503,
-        code: "ServiceUnavailable",
-        message: "Service Unavailable",
-    };
+    let busy = Fault::Answer { status: 503, code: "ServiceUnavailable", message: "Service Unavailable" };
     google.fail_next(Operation::PutObject, 3, &busy);
     accepted.extend(export.accept(&events.take(50)).await);
     export.wait_for(100, RECOVERY_LIMIT).await;
@@ -96,10 +84,7 @@ async fn a_bucket_changed_while_an_upload_is_undecided_neither_loses_nor_doubles
     aws.fail(Operation::PutObject, Fault::DoAndHangUp);
     accepted.extend(export.accept(&events.take(30)).await);
     export.wait_for(60, FLOW_LIMIT).await;
-    export
-        .put(&with_keys(aws.endpoint(), "moved", REGION, &keys))
-        .await
-        .expect(200);
+    export.put(&with_keys(aws.endpoint(), "moved", REGION, &keys)).await.expect(200);
     aws.heal();
     accepted.extend(export.accept(&events.take(30)).await);
     export.wait_until_drained(RECOVERY_LIMIT).await;
@@ -116,30 +101,16 @@ async fn a_store_that_was_definitely_refusing_is_left_behind_at_once() {
     let (aws, keys) = store(Dialect::Aws, &["acme", "moved"]).await;
     let controller = Controller::start(Options::loopback()).await;
     let export = streaming(&controller, "f-refused", &aws, &keys).await;
-    let denied = Fault::Answer {
-        status: 403,
-        code: "AccessDenied",
-        message: "Access Denied",
-    };
+    let denied = Fault::Answer { status: 403, code: "AccessDenied", message: "Access Denied" };
     aws.fail(Operation::PutObject, denied);
     let accepted = export.accept(&EventSource::new("f-refused").take(30)).await;
     let issue = export.wait_for_issue("PutObject").await;
     assert_eq!(issue["reason"], "WriteDenied", "{issue}");
     aws.heal();
-    export
-        .put(&with_keys(aws.endpoint(), "moved", REGION, &keys))
-        .await
-        .expect(200);
+    export.put(&with_keys(aws.endpoint(), "moved", REGION, &keys)).await.expect(200);
     export.wait_until_drained(FLOW_LIMIT).await;
-    assert!(
-        export.bucket.keys("").await.is_empty(),
-        "nothing in the bucket that refused"
-    );
-    account(
-        &accepted,
-        &Bucket::new(aws.client(), "moved").delivered(PREFIX).await,
-    )
-    .assert_clean();
+    assert!(export.bucket.keys("").await.is_empty(), "nothing in the bucket that refused");
+    account(&accepted, &Bucket::new(aws.client(), "moved").delivered(PREFIX).await).assert_clean();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -147,19 +118,9 @@ async fn a_real_store_killed_under_load_costs_nothing_but_time() {
     let mut minio = Minio::start().await;
     minio.create_bucket("acme").await;
     let controller = Controller::start(Options::loopback()).await;
-    let export = Export::new(
-        &controller,
-        "f-killed",
-        "siem",
-        Bucket::new(minio.client(), "acme"),
-    );
-    export
-        .put(&with_keys(minio.endpoint(), "acme", minio::REGION, &minio.root()))
-        .await
-        .expect(200);
-    export
-        .settings(&json!({ "flush_interval_seconds": 1, "batch_size": 100 }))
-        .await;
+    let export = Export::new(&controller, "f-killed", "siem", Bucket::new(minio.client(), "acme"));
+    export.put(&with_keys(minio.endpoint(), "acme", minio::REGION, &minio.root())).await.expect(200);
+    export.settings(&json!({ "flush_interval_seconds": 1, "batch_size": 100 })).await;
     export.start().await.ok();
     let mut events = EventSource::new("f-killed").padded_by(1_000);
     let mut accepted = Vec::new();
@@ -182,24 +143,12 @@ async fn a_locked_bucket_is_filled_and_nothing_in_it_needs_deleting() {
     minio.create_locked_bucket("f-locked").await;
     let keys = minio.create_user("f-locked", &guide_policy("f-locked")).await;
     let controller = Controller::start(Options::loopback()).await;
-    let export = Export::new(
-        &controller,
-        "f-locked",
-        "siem",
-        Bucket::new(minio.client(), "f-locked"),
-    );
-    export
-        .put(&with_keys(minio.endpoint(), "f-locked", minio::REGION, &keys))
-        .await
-        .expect(200);
+    let export = Export::new(&controller, "f-locked", "siem", Bucket::new(minio.client(), "f-locked"));
+    export.put(&with_keys(minio.endpoint(), "f-locked", minio::REGION, &keys)).await.expect(200);
     export.flush_quickly().await;
     export.start().await.ok();
     let accepted = export.accept(&EventSource::new("f-locked").take(30)).await;
     export.wait_for(30, FLOW_LIMIT).await;
     export.account(&accepted).await.assert_clean();
-    assert_eq!(
-        export.bucket.keys("").await,
-        export.bucket.keys(PREFIX).await,
-        "objects only, no probe"
-    );
+    assert_eq!(export.bucket.keys("").await, export.bucket.keys(PREFIX).await, "objects only, no probe");
 }

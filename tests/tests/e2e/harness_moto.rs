@@ -12,24 +12,15 @@ async fn a_role_is_assumed_by_its_principal_with_its_external_id_only() {
     let (controller, principal) = moto.create_controller("harness-controller").await;
     let (stranger, _) = moto.create_controller("harness-stranger").await;
     let trust = trust_policy(&principal, "the-external-id");
-    let role = moto
-        .create_role("harness-role", &trust, &guide_policy("harness-roles"))
-        .await;
+    let role = moto.create_role("harness-role", &trust, &guide_policy("harness-roles")).await;
     let assume = |keys: &Keys, external_id: &str| {
         let call = sts_client(moto.endpoint(), REGION, keys).assume_role();
-        call.role_arn(&role.arn)
-            .role_session_name("harness")
-            .external_id(external_id)
-            .send()
+        call.role_arn(&role.arn).role_session_name("harness").external_id(external_id).send()
     };
     // The status only: moto's STS words its refusals in XML that the SDK finds no code in.
-    let stranger = assume(&stranger, "the-external-id")
-        .await
-        .expect_err("another principal");
+    let stranger = assume(&stranger, "the-external-id").await.expect_err("another principal");
     assert_eq!(refusal(&stranger).0, 403);
-    let mistyped = assume(&controller, "another")
-        .await
-        .expect_err("another External ID");
+    let mistyped = assume(&controller, "another").await.expect_err("another External ID");
     assert_eq!(refusal(&mistyped).0, 403);
 
     let session = assume(&controller, "the-external-id").await.expect("trusted");
@@ -39,23 +30,14 @@ async fn a_role_is_assumed_by_its_principal_with_its_external_id_only() {
     let store = client(moto.endpoint(), REGION, &keys);
     let put = || {
         let body = ByteStream::from_static(b"x");
-        store
-            .put_object()
-            .bucket("harness-roles")
-            .key("k")
-            .body(body)
-            .send()
+        store.put_object().bucket("harness-roles").key("k").body(body).send()
     };
     put().await.expect("the role may upload");
 
-    moto.set_permissions(&role, &policy("harness-roles", &[], &["s3:ListBucket"]))
-        .await;
+    moto.set_permissions(&role, &policy("harness-roles", &[], &["s3:ListBucket"])).await;
     let denied = put().await.expect_err("the permission is gone");
     assert_eq!(refusal(&denied), (403, "AccessDenied".to_owned()));
-    moto.set_trust(&role, &trust_policy(&principal, "a-new-external-id"))
-        .await;
-    let denied = assume(&controller, "the-external-id")
-        .await
-        .expect_err("the trust is gone");
+    moto.set_trust(&role, &trust_policy(&principal, "a-new-external-id")).await;
+    let denied = assume(&controller, "the-external-id").await.expect_err("the trust is gone");
     assert_eq!(refusal(&denied).0, 403);
 }

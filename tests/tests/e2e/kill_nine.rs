@@ -111,7 +111,7 @@ async fn run(endpoint: &str, bucket: &str, keys: &Keys, kills: u64, front: Optio
         front.set(Weather::Calm);
     }
     let total = expected.len() as u64;
-    let delivery = eventually("the backlog to be drained", Duration::from_secs(120), async || {
+    let delivery = eventually("the backlog to be drained", Duration::from_mins(2), async || {
         let delivery = rest.status(ORG, NAME).await.ok()["delivery"].take();
         (delivery["backlog"] == 0).then_some(delivery)
     })

@@ -33,30 +33,15 @@ async fn clients_and_their_tokens_outlive_a_crash() {
     let client = controller.admin_client();
     controller.kill9();
     assert!(controller.restart().await < READY_LIMIT);
-    assert_eq!(
-        controller.admin_client(),
-        client,
-        "the administrator's client stays the same"
-    );
+    assert_eq!(controller.admin_client(), client, "the administrator's client stays the same");
     controller.rest().list("l-tokens").await.expect(200);
 
     let token = Rest::token(&client).await;
     assert_eq!(token.text("token_type"), "Bearer");
     assert!(token.body["expires_in"].as_u64() >= Some(300), "{}", token.status);
-    let wrong = ClientCredentials {
-        client_secret: "wrong".to_owned(),
-        ..client
-    };
+    let wrong = ClientCredentials { client_secret: "wrong".to_owned(), ..client };
     assert_eq!(Rest::token(&wrong).await.status, 401);
-    assert_eq!(
-        controller
-            .rest()
-            .with_token("forged")
-            .list("l-tokens")
-            .await
-            .status,
-        401
-    );
+    assert_eq!(controller.rest().with_token("forged").list("l-tokens").await.status, 401);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,22 +57,11 @@ async fn a_repeated_batch_is_accepted_once_also_across_a_crash() {
     controller.restart().await;
     assert_eq!(export.accept_stubbornly("key-1", &batch).await, accepted);
     // The same batch in another encoding is the same batch; another one under its key is refused.
-    let gzip = Ingest {
-        idempotency_key: Some("key-1".to_owned()),
-        encoding: Encoding::Gzip,
-    };
-    let again = export
-        .rest
-        .try_ingest("l-repeat", ndjson(&batch), &gzip)
-        .await
-        .expect("an answer")
-        .expect(200);
+    let gzip = Ingest { idempotency_key: Some("key-1".to_owned()), encoding: Encoding::Gzip };
+    let again =
+        export.rest.try_ingest("l-repeat", ndjson(&batch), &gzip).await.expect("an answer").expect(200);
     assert_eq!(again["first"], json!(accepted[0].sequence.to_string()));
-    let other = export
-        .rest
-        .try_ingest("l-repeat", ndjson(&events.take(1)), &gzip)
-        .await
-        .expect("an answer");
+    let other = export.rest.try_ingest("l-repeat", ndjson(&events.take(1)), &gzip).await.expect("an answer");
     assert_eq!(other.status, 409, "{}", other.body);
 
     export.wait_until_drained(RECOVERY_LIMIT).await;

@@ -32,18 +32,10 @@ async fn promise_01_a_start_whose_check_fails_changes_nothing_and_says_why() {
     let (_controller, export) = Export::on_minio("p01-denied").await;
     let minio = Minio::shared().await;
     minio
-        .set_user_policy(
-            "p01-denied",
-            &policy("p01-denied", &[], &["s3:ListBucket", "s3:GetBucketLocation"]),
-        )
+        .set_user_policy("p01-denied", &policy("p01-denied", &[], &["s3:ListBucket", "s3:GetBucketLocation"]))
         .await;
     let refusal = export.start().await;
-    assert_eq!(
-        (refusal.status, refusal.text("reason")),
-        (422, "WriteDenied"),
-        "{}",
-        refusal.body
-    );
+    assert_eq!((refusal.status, refusal.text("reason")), (422, "WriteDenied"), "{}", refusal.body);
     assert_names(&refusal.body["message"], &["s3:PutObject"]);
     assert!(!export.enabled().await);
     export.not_kept(&EventSource::new("p01-denied").take(1)).await;

@@ -29,11 +29,7 @@ async fn promise_04_every_event_is_in_the_bucket_within_a_minute_under_its_hour_
             break;
         }
         if producing {
-            hours.insert(
-                jiff::Timestamp::now()
-                    .strftime("date=%Y-%m-%d/hour=%H")
-                    .to_string(),
-            );
+            hours.insert(jiff::Timestamp::now().strftime("date=%Y-%m-%d/hour=%H").to_string());
             let batch = events.take(20);
             let answer = export.accept(&batch).await;
             let now = Instant::now();
@@ -42,11 +38,7 @@ async fn promise_04_every_event_is_in_the_bucket_within_a_minute_under_its_hour_
                 lines.insert(event.id, event.line);
             }
             accepted.extend(answer);
-            hours.insert(
-                jiff::Timestamp::now()
-                    .strftime("date=%Y-%m-%d/hour=%H")
-                    .to_string(),
-            );
+            hours.insert(jiff::Timestamp::now().strftime("date=%Y-%m-%d/hour=%H").to_string());
         }
         for id in export.bucket.event_ids(PREFIX).await {
             seen_at.entry(id).or_insert_with(Instant::now);
@@ -55,36 +47,18 @@ async fn promise_04_every_event_is_in_the_bucket_within_a_minute_under_its_hour_
     }
 
     export.account(&accepted).await.assert_clean();
-    let slowest = answered_at
-        .iter()
-        .map(|(id, at)| seen_at[id].duration_since(*at))
-        .max();
-    assert!(
-        slowest <= Some(DELIVERY_LIMIT),
-        "the slowest event took {slowest:?}"
-    );
+    let slowest = answered_at.iter().map(|(id, at)| seen_at[id].duration_since(*at)).max();
+    assert!(slowest <= Some(DELIVERY_LIMIT), "the slowest event took {slowest:?}");
 
     let delivered = export.bucket.delivered(PREFIX).await;
     assert!(delivered.len() >= 3, "several flushes: {}", delivered.len());
     for object in &delivered {
         let hour = format!("date={}/hour={}", object.name.date, object.name.hour);
-        assert!(
-            hours.contains(&hour),
-            "{hour} is no hour of acceptance: {hours:?}"
-        );
-        for (id, line) in object
-            .event_ids()
-            .expect("every line is an event")
-            .iter()
-            .zip(&object.lines)
-        {
+        assert!(hours.contains(&hour), "{hour} is no hour of acceptance: {hours:?}");
+        for (id, line) in object.event_ids().expect("every line is an event").iter().zip(&object.lines) {
             assert_eq!(line, &lines[id], "bytes are delivered unchanged");
         }
     }
     let in_delivery_order: Vec<&str> = delivered.iter().map(|object| object.key.as_str()).collect();
-    assert_eq!(
-        export.bucket.keys(PREFIX).await,
-        in_delivery_order,
-        "a listing is in delivery order"
-    );
+    assert_eq!(export.bucket.keys(PREFIX).await, in_delivery_order, "a listing is in delivery order");
 }

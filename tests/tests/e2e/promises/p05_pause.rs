@@ -18,16 +18,8 @@ async fn promise_05_a_paused_destination_keeps_its_events_and_sends_them_in_orde
     aws.create_bucket("acme", REGION);
     let keys = aws.create_identity("arn:aws:iam::444455556666:user/export", Policy::everything());
     let mut controller = Controller::start(Options::loopback()).await;
-    let export = Export::new(
-        &controller,
-        "p05-pause",
-        "siem",
-        Bucket::new(aws.client(), "acme"),
-    );
-    export
-        .put(&with_keys(aws.endpoint(), "acme", REGION, &keys))
-        .await
-        .expect(200);
+    let export = Export::new(&controller, "p05-pause", "siem", Bucket::new(aws.client(), "acme"));
+    export.put(&with_keys(aws.endpoint(), "acme", REGION, &keys)).await.expect(200);
     export.flush_quickly().await;
     export.start().await.ok();
     let mut events = EventSource::new("p05");
@@ -41,23 +33,14 @@ async fn promise_05_a_paused_destination_keeps_its_events_and_sends_them_in_orde
     accepted.extend(export.accept(&events.take(100)).await);
     let still = || async {
         let now = aws.recorded_of(Operation::PutObject).len();
-        if now == puts {
-            Ok(())
-        } else {
-            Err(format!("{} PUTs after the pause was answered", now - puts))
-        }
+        if now == puts { Ok(()) } else { Err(format!("{} PUTs after the pause was answered", now - puts)) }
     };
     throughout("no PUT while paused", Duration::from_secs(5), still).await;
     assert_eq!(export.status().await["state"], "Paused");
     assert!(!export.enabled().await);
     controller.kill9();
     controller.restart().await;
-    throughout(
-        "no PUT while paused, after a crash too",
-        Duration::from_secs(5),
-        still,
-    )
-    .await;
+    throughout("no PUT while paused, after a crash too", Duration::from_secs(5), still).await;
 
     export.start().await.ok();
     accepted.extend(export.accept(&events.take(100)).await);
@@ -81,11 +64,7 @@ async fn promise_05_what_retention_dropped_is_counted_and_younger_events_are_sen
     export.start().await.ok();
     export.wait_for(20, FLOW_LIMIT).await;
     let delivery = export.wait_until_drained(FLOW_LIMIT).await;
-    assert_eq!(
-        (&delivery["dropped"], &delivery["delivered"]),
-        (&json!(10), &json!(20)),
-        "{delivery}"
-    );
+    assert_eq!((&delivery["dropped"], &delivery["delivered"]), (&json!(10), &json!(20)), "{delivery}");
     assert_eq!(delivery["accepted"], 30);
     export.account(&accepted).await.assert_clean();
 }

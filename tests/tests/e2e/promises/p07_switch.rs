@@ -20,26 +20,10 @@ async fn promise_07_switching_between_role_and_keys_keeps_the_destination_and_it
     let permissions = || Policy::of(&guide_policy("acme")).expect("a policy");
     let keys = aws.create_identity("arn:aws:iam::444455556666:user/export", permissions());
     let controller = Controller::start(Options::loopback().aws(aws.endpoint(), REGION, &identity)).await;
-    let export = Export::new(
-        &controller,
-        "p07-switch",
-        "siem",
-        Bucket::new(aws.client(), "acme"),
-    );
-    let trust = async || {
-        controller
-            .rest()
-            .trust_info("p07-switch", "siem")
-            .await
-            .expect(200)
-    };
+    let export = Export::new(&controller, "p07-switch", "siem", Bucket::new(aws.client(), "acme"));
+    let trust = async || controller.rest().trust_info("p07-switch", "siem").await.expect(200);
     let first_trust = trust().await;
-    aws.put_role(Role::new(
-        ROLE,
-        CONTROLLER,
-        first_trust["external_id"].as_str(),
-        permissions(),
-    ));
+    aws.put_role(Role::new(ROLE, CONTROLLER, first_trust["external_id"].as_str(), permissions()));
     let by_keys = with_keys(aws.endpoint(), "acme", REGION, &keys);
     let mut by_stored_keys = by_keys.clone();
     for field in ["access_key_id", "secret_access_key"] {
@@ -56,29 +40,17 @@ async fn promise_07_switching_between_role_and_keys_keeps_the_destination_and_it
     export.wait_for(10, FLOW_LIMIT).await;
 
     let answer = export.put(&by_role).await.expect(200);
-    assert_eq!(
-        (&answer["enabled"], &answer["has_credentials"]),
-        (&json!(true), &json!(false)),
-        "{answer}"
-    );
+    assert_eq!((&answer["enabled"], &answer["has_credentials"]), (&json!(true), &json!(false)), "{answer}");
     assert_eq!(answer["external_id"], first_trust["external_id"]);
     accepted.extend(export.accept(&events.take(10)).await);
     export.wait_for(20, FLOW_LIMIT).await;
 
     let refused = export.put(&by_stored_keys).await;
-    assert_eq!(
-        refused.status, 400,
-        "the stored keys were deleted: {}",
-        refused.body
-    );
+    assert_eq!(refused.status, 400, "the stored keys were deleted: {}", refused.body);
     assert_names(&refused.body["message"], &["access_key_id"]);
     aws.remove_role(ROLE);
     let answer = export.put(&by_keys).await.expect(200);
-    assert_eq!(
-        (&answer["enabled"], &answer["has_credentials"]),
-        (&json!(true), &json!(true)),
-        "{answer}"
-    );
+    assert_eq!((&answer["enabled"], &answer["has_credentials"]), (&json!(true), &json!(true)), "{answer}");
     accepted.extend(export.accept(&events.take(10)).await);
     export.wait_for(30, FLOW_LIMIT).await;
 

@@ -35,10 +35,7 @@ async fn promise_09_every_event_ends_in_one_place_and_the_counters_add_up_across
         .settings(&json!({ "flush_interval_seconds": 1, "batch_size": 40, "included_event_types": WANTED.map(EventType::name) }))
         .await;
     export.start().await.ok();
-    front.set(Weather::Rough {
-        answers_lost_percent: 20,
-        slow_down_percent: 20,
-    });
+    front.set(Weather::Rough { answers_lost_percent: 20, slow_down_percent: 20 });
 
     let done = AtomicBool::new(false);
     let produce = async {
@@ -48,10 +45,7 @@ async fn promise_09_every_event_ends_in_one_place_and_the_counters_add_up_across
             let batch = events.take(37);
             let answer = export.accept_stubbornly(&batch[0].id, &batch).await;
             accepted += answer.len();
-            let kept = batch
-                .iter()
-                .zip(answer)
-                .filter(|(event, _)| WANTED.contains(&event.event_type));
+            let kept = batch.iter().zip(answer).filter(|(event, _)| WANTED.contains(&event.event_type));
             wanted.extend(kept.map(|(_, known)| known));
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
@@ -92,19 +86,12 @@ async fn promise_09_every_event_ends_in_one_place_and_the_counters_add_up_across
     account.assert_clean();
     let tally = front.tally();
     assert!(tally.overwritten_with_other_bytes().is_empty(), "{tally:?}");
-    assert!(
-        tally.answers_lost > 0 && looks > 20,
-        "the test tested something: {looks} looks, {tally:?}"
-    );
+    assert!(tally.answers_lost > 0 && looks > 20, "the test tested something: {looks} looks, {tally:?}");
 }
 
 #[track_caller]
 fn assert_adds_up(delivery: &Value) {
-    let count = |field: &str| {
-        delivery[field]
-            .as_u64()
-            .unwrap_or_else(|| panic!("{field} in {delivery}"))
-    };
+    let count = |field: &str| delivery[field].as_u64().unwrap_or_else(|| panic!("{field} in {delivery}"));
     let sum = count("delivered") + count("filtered") + count("dropped") + count("backlog");
     assert_eq!(sum, count("accepted"), "{delivery}");
 }

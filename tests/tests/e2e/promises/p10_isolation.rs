@@ -13,11 +13,7 @@ use crate::e2e::export::{DELIVERY_LIMIT, Export, FLOW_LIMIT, RECOVERY_LIMIT, wit
 #[tokio::test(flavor = "multi_thread")]
 async fn promise_10_trouble_of_one_destination_delays_no_other() {
     let controller = Controller::start(Options::loopback()).await;
-    let denied = Fault::Answer {
-        status: 403,
-        code: "AccessDenied",
-        message: "Access Denied",
-    };
+    let denied = Fault::Answer { status: 403, code: "AccessDenied", message: "Access Denied" };
     let faults = [
         ("dead", Fault::HangUp),
         ("denied", denied),
@@ -31,19 +27,9 @@ async fn promise_10_trouble_of_one_destination_delays_no_other() {
         let keys = aws.create_identity("arn:aws:iam::444455556666:user/export", Policy::everything());
         aws.fail(Operation::PutObject, fault);
         let organization = format!("p10-{what}");
-        let export = Export::new(
-            &controller,
-            &organization,
-            "siem",
-            Bucket::new(aws.client(), "acme"),
-        );
-        export
-            .put(&with_keys(aws.endpoint(), "acme", REGION, &keys))
-            .await
-            .expect(200);
-        export
-            .settings(&json!({ "paused": false, "flush_interval_seconds": 1 }))
-            .await;
+        let export = Export::new(&controller, &organization, "siem", Bucket::new(aws.client(), "acme"));
+        export.put(&with_keys(aws.endpoint(), "acme", REGION, &keys)).await.expect(200);
+        export.settings(&json!({ "paused": false, "flush_interval_seconds": 1 })).await;
         let mut events = EventSource::new(&organization).padded_by(900);
         let mut accepted = Vec::new();
         for _ in 0..10 {
@@ -76,9 +62,7 @@ async fn promise_10_trouble_of_one_destination_delays_no_other() {
     for (aws, export, accepted) in &troubled {
         aws.heal();
         export.check().await;
-        export
-            .wait_for(accepted.len(), RECOVERY_LIMIT + DELIVERY_LIMIT)
-            .await;
+        export.wait_for(accepted.len(), RECOVERY_LIMIT + DELIVERY_LIMIT).await;
         export.account(accepted).await.assert_clean();
         assert!(aws.overwritten("acme").is_empty());
     }
