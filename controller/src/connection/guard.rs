@@ -138,11 +138,14 @@ pub enum Forbidden {
         class: Class,
     },
     /// Plain http is allowed only where the operator says so.
-    #[error("plain http to {0} is not allowed")]
-    PlainHttp(IpAddr),
+    #[error("plain http is not allowed there")]
+    PlainHttp,
     /// A role's credentials are for AWS.
-    #[error("{0} is not AWS, and IAM roles work with AWS only")]
-    RoleOutsideAws(IpAddr),
+    #[error("IAM roles work with AWS only")]
+    RoleOutsideAws,
+    /// Only allowed addresses would do, and the name leads to none at all.
+    #[error("the host name does not resolve to an allowed address")]
+    Unresolved(Cause),
 }
 
 /// Whether a connection to this address may be opened.
@@ -155,8 +158,8 @@ pub fn judge(allowed: &AllowedEndpoints, reach: Reach, address: IpAddr) -> Resul
     }
     match (reach, Class::of(address)) {
         (Reach::Public, Class::Public) => Ok(()),
-        (Reach::OnlyAllowed(Cause::PlainHttp), Class::Public) => Err(Forbidden::PlainHttp(address)),
-        (Reach::OnlyAllowed(Cause::RoleOutsideAws), Class::Public) => Err(Forbidden::RoleOutsideAws(address)),
+        (Reach::OnlyAllowed(Cause::PlainHttp), Class::Public) => Err(Forbidden::PlainHttp),
+        (Reach::OnlyAllowed(Cause::RoleOutsideAws), Class::Public) => Err(Forbidden::RoleOutsideAws),
         (_, class) => Err(Forbidden::NotPublic { address, class }),
     }
 }

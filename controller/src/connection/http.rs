@@ -23,7 +23,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::failure::{Failure, Sent, Transport, TransportError, TransportKind};
-use super::guard::{AllowedEndpoints, Cause, Reach, judge};
+use super::guard::{AllowedEndpoints, Cause, Forbidden, Reach, judge};
 
 /// How long resolving, connecting and the TLS handshake may take together: the SDK's own default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -101,8 +101,7 @@ impl TenantClients {
         }
     }
 
-    /// Whether the endpoint leads only to addresses out of reach; to be asked before credentials are minted for it. A
-    /// name that does not resolve is left to the request itself.
+    /// Whether the endpoint leads only to addresses out of reach; to be asked before credentials are minted for it.
     ///
     /// # Errors
     /// The guard's refusal.
@@ -243,14 +242,17 @@ impl ResolveDns for GuardedResolver {
         let Self { allowed, reach } = self.clone();
         let name = name.to_owned();
         DnsFuture::new(async move {
-            let addresses: Vec<IpAddr> = tokio::task::spawn_blocking(move || {
+            let looked_up = tokio::task::spawn_blocking(move || {
                 (name.as_str(), 0)
                     .to_socket_addrs()
-                    .map(|found| found.map(|address| address.ip()).collect())
+                    .map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
             })
             .await
-            .map_err(ResolveDnsError::new)?
             .map_err(ResolveDnsError::new)?;
+            let addresses = looked_up.map_err(|error| match reach {
+                Reach::Public => ResolveDnsError::new(error),
+                Reach::OnlyAllowed(cause) => ResolveDnsError::new(Forbidden::Unresolved(cause)),
+            })?;
             let mut refusal = None;
             let mut good = Vec::with_capacity(addresses.len());
             for address in addresses {
@@ -314,6 +316,19 @@ mod tests {
         assert!(
             matches!(kind, super::super::failure::TransportKind::Forbidden(_)),
             "{kind:?}"
+        );
+        let plain = GuardedResolver {
+            reach: Reach::OnlyAllowed(Cause::PlainHttp),
+            ..resolver(&["loopback"])
+        };
+        let refusal = plain
+            .resolve_dns("no-such-host.invalid")
+            .await
+            .expect_err("unresolved");
+        let kind = TransportError::classify(&refusal, Sent::No).kind;
+        assert_eq!(
+            kind,
+            TransportKind::Forbidden(Forbidden::Unresolved(Cause::PlainHttp))
         );
         assert!(
             !resolver(&["loopback"])

@@ -5,7 +5,7 @@ use barndoor_crds::place::{Place, Region};
 use barndoor_crds::reason::Reason;
 
 use super::super::failure::{Answer, Transport, TransportKind};
-use super::super::guard::Forbidden;
+use super::super::guard::{Cause, Forbidden};
 use super::{CLOCK_OF_CONTROLLER, Context, Operation, Row, WAIT, is_throttling, row, words_of};
 
 pub(super) fn transport(transport: &Transport, place: &Place) -> Row {
@@ -22,12 +22,16 @@ pub(super) fn transport(transport: &Transport, place: &Place) -> Row {
             format!("the endpoint {endpoint} leads to {class}, which the operator does not allow"),
             "Use an endpoint with a public address, or ask the operator to allow this one with --allow-endpoint.",
         ),
-        TransportKind::Forbidden(Forbidden::PlainHttp(_)) => row(
+        TransportKind::Forbidden(Forbidden::PlainHttp | Forbidden::Unresolved(Cause::PlainHttp)) => row(
             Reason::EndpointForbidden,
-            format!("the endpoint {endpoint} uses plain http, which the operator does not allow"),
+            format!(
+                "the endpoint {endpoint} uses plain http, and does not lead to an address that the operator allows for it"
+            ),
             "Use https, or ask the operator to allow this endpoint with --allow-endpoint.",
         ),
-        TransportKind::Forbidden(Forbidden::RoleOutsideAws(_)) => row(
+        TransportKind::Forbidden(
+            Forbidden::RoleOutsideAws | Forbidden::Unresolved(Cause::RoleOutsideAws),
+        ) => row(
             Reason::EndpointForbidden,
             format!("the endpoint {endpoint} is not AWS, and IAM roles work with AWS only"),
             "Use an endpoint such as https://s3.us-east-1.amazonaws.com, or switch to access keys.",

@@ -315,11 +315,11 @@ fn what_never_answered_says_why() {
             Reason::EndpointForbidden,
         ),
         (
-            TransportKind::Forbidden(Forbidden::PlainHttp(address)),
+            TransportKind::Forbidden(Forbidden::PlainHttp),
             Reason::EndpointForbidden,
         ),
         (
-            TransportKind::Forbidden(Forbidden::RoleOutsideAws(address)),
+            TransportKind::Forbidden(Forbidden::RoleOutsideAws),
             Reason::EndpointForbidden,
         ),
         (TransportKind::Unresolved, Reason::EndpointUnreachable),
