@@ -11,11 +11,15 @@
 mod database;
 mod delivery_records;
 mod disk;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod keyring;
 mod master_key;
 mod open;
 mod private_file;
 pub(crate) mod tables;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::path::PathBuf;

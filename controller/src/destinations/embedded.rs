@@ -3,6 +3,8 @@
 mod access_keys;
 mod declaration;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

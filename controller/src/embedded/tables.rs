@@ -28,8 +28,7 @@ pub(crate) const LOG_TOTAL: TableDefinition<(), u64> = TableDefinition::new("log
 /// A row of [`IDEMPOTENCY`].
 pub(crate) type Answer = (&'static [u8; 32], u8, u64, u64, &'static [u8]);
 /// (organization uid, key) → body hash, fate's kind, its two numbers, note.
-pub(crate) const IDEMPOTENCY: TableDefinition<(&str, &str), Answer> =
-    TableDefinition::new("idempotency");
+pub(crate) const IDEMPOTENCY: TableDefinition<(&str, &str), Answer> = TableDefinition::new("idempotency");
 /// (milliseconds since 1970, organization uid, key) → nothing: the same rows, oldest first.
 pub(crate) const IDEMPOTENCY_AGES: TableDefinition<(i64, &str, &str), ()> =
     TableDefinition::new("idempotency_ages");

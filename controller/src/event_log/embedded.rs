@@ -7,6 +7,8 @@ mod batch;
 mod heads;
 mod idempotency;
 mod reading;
+#[cfg(test)]
+mod tests;
 mod trim;
 
 use std::sync::Arc;
