@@ -1,5 +1,6 @@
 //! Barndoor Audit Log Export: the controller.
 
+pub mod clients;
 pub mod clock;
 pub mod connection;
 pub mod destinations;
