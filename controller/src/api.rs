@@ -70,7 +70,7 @@ pub struct AppState {
     pub clock: Arc<dyn Clock>,
     /// Figures.
     pub telemetry: Arc<Telemetry>,
-    /// Signed with [`Clients::token_signing_key`].
+    /// Signed with the key that is kept with the data, so that tokens outlive a restart.
     pub tokens: Arc<Tokens>,
     /// Memory for bodies on their way in.
     pub ingest_budget: IngestBudget,

@@ -97,6 +97,7 @@ pub(crate) use self::delivery_records::any as any_delivery_record;
 pub(crate) use self::disk::Room;
 pub(crate) use self::keyring::Keyring;
 pub(crate) use self::master_key::random;
+pub(crate) use self::private_file::replace as replace_private_file;
 pub(crate) use self::writer::Writing;
 
 use self::keyring::Unlocked;

@@ -3,14 +3,14 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use barndoor_crds::name::OrganizationName;
-use barndoor_crds::rest::{ClientList, ClientSummary, CreatedClient, NewClient, Problem};
+use barndoor_crds::rest::{self, ClientList, ClientSummary, CreatedClient, Problem, Secret};
 use http::StatusCode;
 
 use super::AppState;
 use super::access::{self, Administer, Caller};
 use super::body::JsonBody;
 use super::refusal::{Answer, Refusal};
-use crate::clients::Client;
+use crate::clients::{AddClientError, Client, ClientId, MAX_CLIENTS, NewClient};
 
 /// Lists clients, without their secrets.
 #[utoipa::path(
@@ -21,7 +21,7 @@ pub(super) async fn list(
     State(state): State<AppState>,
     caller: Caller<Administer>,
 ) -> Answer<Json<ClientList>> {
-    let clients = state.clients.list().await?;
+    let clients = state.clients.list(None, MAX_CLIENTS).await?;
     let items =
         clients.into_iter().filter(|client| is_visible(&caller.client, client)).map(summary).collect();
     Ok(Json(ClientList { items }))
@@ -30,7 +30,7 @@ pub(super) async fn list(
 /// Makes a client; its secret is in this answer and nowhere else.
 #[utoipa::path(
     post, path = "/api/system-management/public/v1/clients", tag = "access",
-    request_body = NewClient,
+    request_body = rest::NewClient,
     responses((status = 201, body = CreatedClient), (status = 400, body = Problem), (status = 403, body = Problem))
 )]
 pub(super) async fn add(
@@ -38,7 +38,7 @@ pub(super) async fn add(
     caller: Caller<Administer>,
     body: JsonBody,
 ) -> Answer<(StatusCode, Json<CreatedClient>)> {
-    let NewClient { organization, mut scopes } = body.parse()?;
+    let rest::NewClient { organization, scopes } = body.parse()?;
     let organization = organization
         .map(|name| name.parse::<OrganizationName>())
         .transpose()
@@ -47,11 +47,11 @@ pub(super) async fn add(
         return Err(Refusal::field("scopes", "scopes must name at least one scope"));
     }
     may_make(&caller.client, organization.as_ref())?;
-    scopes.sort_unstable();
-    scopes.dedup();
-    let (client, client_secret) = state.clients.add(organization, scopes).await?;
+    let client = NewClient { organization, scopes: scopes.into_iter().collect(), description: String::new() };
+    let (client, secret) = state.clients.add(client).await.map_err(refused_client)?;
     let ClientSummary { client_id, organization, scopes, created_at: _ } = summary(client);
     let token_url = format!("{}/oauth2/token", state.public_url.trim_end_matches('/'));
+    let client_secret = Secret::new(secret.reveal());
     let created = CreatedClient { client_id, client_secret, organization, scopes, token_url };
     Ok((StatusCode::CREATED, Json(created)))
 }
@@ -67,12 +67,20 @@ pub(super) async fn remove(
     caller: Caller<Administer>,
     Path(client_id): Path<String>,
 ) -> Answer<StatusCode> {
+    let client_id = ClientId::new(client_id);
     let found = state.clients.find(&client_id).await?;
     if !found.is_some_and(|client| is_visible(&caller.client, &client)) {
         return Err(Refusal::not_found("there is no such client"));
     }
     state.clients.remove(&client_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn refused_client(error: AddClientError) -> Refusal {
+    match error {
+        AddClientError::TooMany { .. } => Refusal::new(StatusCode::CONFLICT, "TooManyClients", error.to_string()),
+        AddClientError::Storage(error) => error.into(),
+    }
 }
 
 fn is_visible(caller: &Client, client: &Client) -> bool {
@@ -92,6 +100,11 @@ fn may_make(caller: &Client, organization: Option<&OrganizationName>) -> Answer<
 }
 
 fn summary(client: Client) -> ClientSummary {
-    let Client { id, organization, scopes, created_at } = client;
-    ClientSummary { client_id: id, organization: organization.map(String::from), scopes, created_at }
+    let Client { id, organization, scopes, created_at, description: _ } = client;
+    ClientSummary {
+        client_id: id.to_string(),
+        organization: organization.map(String::from),
+        scopes: scopes.into_iter().collect(),
+        created_at,
+    }
 }

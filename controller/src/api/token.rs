@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::AppState;
 use super::body;
 use super::refusal::Refusal;
+use crate::clients::{ClientId, ClientSecret};
 
 /// How long a token is valid, in seconds.
 const TOKEN_VALID_SECONDS: i64 = 60 * 60;
@@ -46,10 +47,10 @@ impl Tokens {
         }
     }
 
-    fn issue(&self, client_id: &str, now: Timestamp) -> Result<TokenAnswer, jsonwebtoken::errors::Error> {
+    fn issue(&self, client_id: &ClientId, now: Timestamp) -> Result<TokenAnswer, jsonwebtoken::errors::Error> {
         let iat = now.as_second();
         let claims =
-            Claims { iss: ISSUER.to_owned(), sub: client_id.to_owned(), iat, exp: iat + TOKEN_VALID_SECONDS };
+            Claims { iss: ISSUER.to_owned(), sub: client_id.to_string(), iat, exp: iat + TOKEN_VALID_SECONDS };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?;
         Ok(TokenAnswer {
             access_token: Secret::new(token),
@@ -59,13 +60,13 @@ impl Tokens {
     }
 
     /// The id of the client that the token was issued to, if it is ours and still valid.
-    pub(super) fn client_id(&self, token: &str, now: Timestamp) -> Option<String> {
+    pub(super) fn client_id(&self, token: &str, now: Timestamp) -> Option<ClientId> {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         // Judged below by the clock port, without leeway.
         validation.validate_exp = false;
         let claims = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation).ok()?.claims;
-        (now.as_second() < claims.exp).then_some(claims.sub)
+        (now.as_second() < claims.exp).then(|| ClientId::new(claims.sub))
     }
 }
 
@@ -87,7 +88,7 @@ pub(super) async fn issue(State(state): State<AppState>, headers: HeaderMap, bod
     }
 }
 
-async fn answer(state: &AppState, client_id: &str, secret: &Secret) -> Response {
+async fn answer(state: &AppState, client_id: &ClientId, secret: &ClientSecret) -> Response {
     match state.clients.verify(client_id, secret).await {
         Ok(Some(client)) => match state.tokens.issue(&client.id, state.clock.now()) {
             Ok(token) => Json(token).into_response(),
@@ -103,7 +104,7 @@ async fn answer(state: &AppState, client_id: &str, secret: &Secret) -> Response 
 }
 
 /// The id and secret of the request, or the answer to a request without.
-async fn request(headers: &HeaderMap, body: Body) -> Result<(String, Secret), Response> {
+async fn request(headers: &HeaderMap, body: Body) -> Result<(ClientId, ClientSecret), Response> {
     body::require_content_type(headers, &["application/x-www-form-urlencoded"])
         .map_err(IntoResponse::into_response)?;
     let bytes = body::read(body, FORM_MAX_BYTES).await.map_err(IntoResponse::into_response)?;
@@ -117,7 +118,7 @@ async fn request(headers: &HeaderMap, body: Body) -> Result<(String, Secret), Re
     }
     match (basic(headers), form.client_id, form.client_secret) {
         (Some(basic), _, _) => Ok(basic),
-        (None, Some(id), Some(secret)) => Ok((id, secret)),
+        (None, Some(id), Some(secret)) => Ok((ClientId::new(id), ClientSecret::new(secret.expose()))),
         (None, _, _) => Err(wrong_client()),
     }
 }
@@ -135,14 +136,14 @@ fn parse_form(bytes: &[u8]) -> TokenRequest {
     form
 }
 
-fn basic(headers: &HeaderMap) -> Option<(String, Secret)> {
+fn basic(headers: &HeaderMap) -> Option<(ClientId, ClientSecret)> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
     let decoded = String::from_utf8(BASE64_STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    Some((id.to_owned(), Secret::new(secret)))
+    Some((ClientId::new(id), ClientSecret::new(secret)))
 }
 
 /// The same for an unknown client and for a wrong secret.
@@ -179,19 +180,19 @@ mod tests {
     #[test]
     fn a_token_proves_its_client_for_an_hour_and_to_its_own_key_only() {
         let tokens = Tokens::new(&[1; 32]);
-        let answer = tokens.issue("client-1", at(1_000_000)).expect("signed");
+        let answer = tokens.issue(&ClientId::new("client-1"), at(1_000_000)).expect("signed");
         let token = answer.access_token.expose();
         assert_eq!(answer.expires_in, 3_600);
-        assert_eq!(tokens.client_id(token, at(1_003_599)).as_deref(), Some("client-1"));
+        assert_eq!(tokens.client_id(token, at(1_003_599)), Some(ClientId::new("client-1")));
         assert_eq!(tokens.client_id(token, at(1_003_600)), None);
         assert_eq!(Tokens::new(&[2; 32]).client_id(token, at(1_000_000)), None);
-        assert_eq!(Tokens::new(&[1; 32]).client_id(token, at(1_000_001)).as_deref(), Some("client-1"));
+        assert_eq!(Tokens::new(&[1; 32]).client_id(token, at(1_000_001)), Some(ClientId::new("client-1")));
     }
 
     #[test]
     fn a_token_that_names_no_algorithm_or_another_is_worth_nothing() {
         let tokens = Tokens::new(&[1; 32]);
-        let answer = tokens.issue("client-1", at(1_000_000)).expect("signed");
+        let answer = tokens.issue(&ClientId::new("client-1"), at(1_000_000)).expect("signed");
         let (_, rest) = answer.access_token.expose().split_once('.').expect("three parts");
         for header in [r#"{"alg":"none"}"#, r#"{"alg":"HS384","typ":"JWT"}"#] {
             let forged = format!("{}.{rest}", base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(header));
@@ -205,7 +206,7 @@ mod tests {
         let with = |value: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, value.parse().expect("a header"));
-            basic(&headers).map(|(id, secret)| (id, secret.expose().to_owned()))
+            basic(&headers).map(|(id, secret)| (id.to_string(), secret.reveal().to_owned()))
         };
         let expected = Some(("id".to_owned(), "se:cret".to_owned()));
         assert_eq!(with(&format!("Basic {}", BASE64_STANDARD.encode("id:se:cret"))), expected);

@@ -233,3 +233,6 @@ impl Drop for Database {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

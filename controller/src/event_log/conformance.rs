@@ -48,12 +48,8 @@ pub(crate) fn events(texts: &[&str]) -> Events {
     events
 }
 
-fn key(key: &str, body: u8) -> Option<Idempotency> {
-    Some(Idempotency {
-        key: key.to_owned(),
-        body_sha256: [body; 32],
-        note: vec![body; 3],
-    })
+fn key(key: &str, body: u8) -> Idempotency {
+    Idempotency { key: key.to_owned(), body_sha256: [body; 32], note: vec![body; 3] }
 }
 
 fn kept(appended: &Appended) -> (Sequence, Sequence) {
@@ -88,7 +84,7 @@ pub(crate) async fn texts(log: &dyn EventLog, organization: &OrganizationUid, fr
 async fn events_that_nobody_waits_for_are_counted_and_not_stored(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("unwanted"));
     let appended = log
-        .append(&organization, events(&["a", "b"]), key("k", 1))
+        .append(&organization, events(&["a", "b"]), Some(key("k", 1)))
         .await
         .expect("appends");
     assert_eq!(
@@ -101,7 +97,7 @@ async fn events_that_nobody_waits_for_are_counted_and_not_stored(subject: &impl 
     assert_eq!(log.read(&organization, 1, 1).await.expect("reads"), []);
     subject.hold(&organization).await;
     let again = log
-        .append(&organization, events(&["a", "b"]), key("k", 1))
+        .append(&organization, events(&["a", "b"]), Some(key("k", 1)))
         .await
         .expect("appends");
     assert_eq!(again, appended, "the first answer stays the answer");
@@ -208,7 +204,7 @@ async fn a_repeated_key_gets_its_first_answer_again(subject: &impl Subject) {
     subject.hold(&one).await;
     subject.hold(&other).await;
     let first = log
-        .append(&one, events(&["a"]), key("k", 1))
+        .append(&one, events(&["a"]), Some(key("k", 1)))
         .await
         .expect("appends");
     assert_eq!(
@@ -218,7 +214,7 @@ async fn a_repeated_key_gets_its_first_answer_again(subject: &impl Subject) {
             note: vec![1; 3]
         }
     );
-    let mut repeat = key("k", 1).expect("a key");
+    let mut repeat = key("k", 1);
     repeat.note = b"another".to_vec();
     assert_eq!(
         log.append(&one, events(&["a"]), Some(repeat))
@@ -226,10 +222,10 @@ async fn a_repeated_key_gets_its_first_answer_again(subject: &impl Subject) {
             .expect("repeats"),
         first
     );
-    let reused = log.append(&one, events(&["b"]), key("k", 2)).await;
+    let reused = log.append(&one, events(&["b"]), Some(key("k", 2))).await;
     assert!(matches!(reused, Err(AppendError::KeyReused)), "{reused:?}");
     assert_eq!(texts(log.as_ref(), &one, 1).await, ["a"]);
-    log.append(&other, events(&["b"]), key("k", 2))
+    log.append(&other, events(&["b"]), Some(key("k", 2)))
         .await
         .expect("keys are the organization's own");
 }
@@ -237,7 +233,7 @@ async fn a_repeated_key_gets_its_first_answer_again(subject: &impl Subject) {
 async fn concurrent_repeats_of_a_key_append_once(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("same-key"));
     subject.hold(&organization).await;
-    let repeats = (0..8).map(|_| log.append(&organization, events(&["a", "b"]), key("k", 1)));
+    let repeats = (0..8).map(|_| log.append(&organization, events(&["a", "b"]), Some(key("k", 1))));
     for appended in futures_util::future::join_all(repeats).await {
         assert_eq!(kept(&appended.expect("appends")), (1, 2));
     }

@@ -160,7 +160,11 @@ async fn keys_are_kept_for_a_day_and_swept_after_it() {
     config.clock = Arc::clone(&clock) as Arc<dyn crate::clock::Clock>;
     let embedded = Embedded::open(config).expect("opens");
     let keyed = async |key: usize| {
-        let asked = Idempotency { key: key.to_string(), body_sha256: [0; 32], note: Vec::new() };
+        let asked = Idempotency {
+            key: key.to_string(),
+            body_sha256: [0; 32],
+            note: Vec::new(),
+        };
         embedded.append(&acme(), events(&["a"]), Some(asked)).await
     };
     let rows = || {
