@@ -71,10 +71,8 @@ pub enum Mismatch {
 /// When a folder cannot be read.
 pub fn keys(bucket_folder: &Path) -> Result<Vec<String>, ReadError> {
     let mut found = Vec::new();
-    collect(bucket_folder, "", &mut found).map_err(|source| ReadError {
-        what: bucket_folder.display().to_string(),
-        source,
-    })?;
+    collect(bucket_folder, "", &mut found)
+        .map_err(|source| ReadError { what: bucket_folder.display().to_string(), source })?;
     found.sort_unstable();
     Ok(found)
 }
@@ -100,19 +98,9 @@ pub fn read(bucket_folder: &Path, key: &str) -> Result<DeliveredObject, ReadErro
     let mut text = String::new();
     std::fs::File::open(bucket_folder.join(key))
         // One member on purpose: more than one would be cut here as some readers cut it, and then be missed.
-        .and_then(|file| {
-            GzDecoder::new(file)
-                .take(OBJECT_MAX_BYTES)
-                .read_to_string(&mut text)
-        })
-        .map_err(|source| ReadError {
-            what: key.to_owned(),
-            source,
-        })?;
-    Ok(DeliveredObject {
-        key: key.to_owned(),
-        lines: text.lines().map(str::to_owned).collect(),
-    })
+        .and_then(|file| GzDecoder::new(file).take(OBJECT_MAX_BYTES).read_to_string(&mut text))
+        .map_err(|source| ReadError { what: key.to_owned(), source })?;
+    Ok(DeliveredObject { key: key.to_owned(), lines: text.lines().map(str::to_owned).collect() })
 }
 
 /// Checks that the objects, in the order of their keys, hold exactly these events: each once, and in this order.
@@ -137,29 +125,16 @@ pub fn verify<'a>(
             match expected.next() {
                 Some(wanted) if *wanted == id => {}
                 Some(wanted) => {
-                    return Err(Mismatch::OutOfOrder {
-                        key,
-                        found: id,
-                        expected: wanted.clone(),
-                    });
+                    return Err(Mismatch::OutOfOrder { key, found: id, expected: wanted.clone() });
                 }
                 None => {
-                    return Err(Mismatch::OutOfOrder {
-                        key,
-                        found: id,
-                        expected: "nothing more".to_owned(),
-                    });
+                    return Err(Mismatch::OutOfOrder { key, found: id, expected: "nothing more".to_owned() });
                 }
             }
         }
     }
     let missing = expected.len();
-    expected.next().map_or(Ok(()), |first| {
-        Err(Mismatch::Missing {
-            missing,
-            first: first.clone(),
-        })
-    })
+    expected.next().map_or(Ok(()), |first| Err(Mismatch::Missing { missing, first: first.clone() }))
 }
 
 fn event_id(line: &str) -> Option<String> {
@@ -174,14 +149,8 @@ mod tests {
     use super::*;
 
     fn object(key: &str, ids: &[&str]) -> DeliveredObject {
-        let lines = ids
-            .iter()
-            .map(|id| format!(r#"{{"id":"{id}","type":"AUDIT"}}"#))
-            .collect();
-        DeliveredObject {
-            key: key.to_owned(),
-            lines,
-        }
+        let lines = ids.iter().map(|id| format!(r#"{{"id":"{id}","type":"AUDIT"}}"#)).collect();
+        DeliveredObject { key: key.to_owned(), lines }
     }
 
     fn expected(ids: &[&str]) -> Vec<String> {
@@ -199,70 +168,35 @@ mod tests {
         let three = expected(&["1", "2", "3"]);
         let outcome =
             |ids: &[&str]| verify(&three, &[object("a", ids)]).map_err(|mismatch| mismatch.to_string());
-        assert_eq!(
-            outcome(&["1"]),
-            Err("2 events are missing, the first is 2".to_owned())
-        );
-        assert_eq!(
-            outcome(&["1", "2", "2"]),
-            Err("event 2 was delivered again in a".to_owned())
-        );
-        assert_eq!(
-            outcome(&["1", "3", "2"]),
-            Err("a holds event 3 where 2 was expected".to_owned())
-        );
+        assert_eq!(outcome(&["1"]), Err("2 events are missing, the first is 2".to_owned()));
+        assert_eq!(outcome(&["1", "2", "2"]), Err("event 2 was delivered again in a".to_owned()));
+        assert_eq!(outcome(&["1", "3", "2"]), Err("a holds event 3 where 2 was expected".to_owned()));
         assert_eq!(
             outcome(&["1", "2", "3", "4"]),
             Err("a holds event 4 where nothing more was expected".to_owned())
         );
-        let odd = DeliveredObject {
-            key: "a".into(),
-            lines: vec!["{}".into()],
-        };
-        assert_eq!(
-            verify(&three, &[odd]),
-            Err(Mismatch::NotAnEvent {
-                key: "a".into(),
-                line: 1
-            })
-        );
+        let odd = DeliveredObject { key: "a".into(), lines: vec!["{}".into()] };
+        assert_eq!(verify(&three, &[odd]), Err(Mismatch::NotAnEvent { key: "a".into(), line: 1 }));
     }
 
     #[test]
     fn objects_are_listed_in_key_order_and_unpacked() {
         let folder = tempfile::tempdir().expect("a folder");
-        for key in [
-            "p/hour=02/b.jsonl.gz",
-            "p/hour=01/z.jsonl.gz",
-            "p/hour=02/a.jsonl.gz",
-            "p/.internal",
-        ] {
+        for key in ["p/hour=02/b.jsonl.gz", "p/hour=01/z.jsonl.gz", "p/hour=02/a.jsonl.gz", "p/.internal"] {
             let path = folder.path().join(key);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
             let file = std::fs::File::create(path).expect("a file");
             let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-            encoder
-                .write_all(b"{\"id\":\"1\"}\n{\"id\":\"2\"}\n")
-                .expect("disk");
+            encoder.write_all(b"{\"id\":\"1\"}\n{\"id\":\"2\"}\n").expect("disk");
             encoder.finish().expect("disk");
         }
         let keys = keys(folder.path()).expect("a listing");
-        assert_eq!(
-            keys,
-            [
-                "p/hour=01/z.jsonl.gz",
-                "p/hour=02/a.jsonl.gz",
-                "p/hour=02/b.jsonl.gz"
-            ]
-        );
+        assert_eq!(keys, ["p/hour=01/z.jsonl.gz", "p/hour=02/a.jsonl.gz", "p/hour=02/b.jsonl.gz"]);
         let object = read(folder.path(), &keys[0]).expect("an object");
         assert_eq!(object.lines.len(), 2);
         assert_eq!(verify(&expected(&["1", "2"]), &[object]), Ok(()));
         assert!(
-            read(folder.path(), "nothing")
-                .expect_err("missing")
-                .to_string()
-                .starts_with("nothing cannot")
+            read(folder.path(), "nothing").expect_err("missing").to_string().starts_with("nothing cannot")
         );
     }
 }

@@ -101,9 +101,7 @@ impl Generator {
         }
         self.second = second;
         self.second_text.clear();
-        let time = Timestamp::from_second(second)
-            .unwrap_or(Timestamp::MAX)
-            .to_zoned(TimeZone::UTC);
+        let time = Timestamp::from_second(second).unwrap_or(Timestamp::MAX).to_zoned(TimeZone::UTC);
         let _ = write!(self.second_text, "{}", time.strftime("%Y-%m-%dT%H:%M:%S"));
     }
 
@@ -149,10 +147,8 @@ mod tests {
     #[test]
     fn twelve_thousand_events_hold_exactly_two_hundred_of_type_system_whatever_the_seed() {
         for seed in [0, 1, 42] {
-            let system = generator(seed)
-                .take(12_000)
-                .filter(|event| event.event_type == EventType::System)
-                .count();
+            let system =
+                generator(seed).take(12_000).filter(|event| event.event_type == EventType::System).count();
             assert_eq!(system, 200, "seed {seed}");
         }
     }
@@ -177,26 +173,16 @@ mod tests {
             *count += 1;
             *bytes += event.line.len();
         }
-        let (count, bytes) = bytes_by_type
-            .values()
-            .fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
-        assert!(
-            (1_000..=1_200).contains(&(bytes / count)),
-            "{} bytes: {bytes_by_type:?}",
-            bytes / count
-        );
+        let (count, bytes) =
+            bytes_by_type.values().fold((0, 0), |sum, each| (sum.0 + each.0, sum.1 + each.1));
+        assert!((1_000..=1_200).contains(&(bytes / count)), "{} bytes: {bytes_by_type:?}", bytes / count);
     }
 
     #[test]
     fn ids_are_unique_ascending_and_the_same_for_the_same_seed() {
         let ids: Vec<String> = generator(9).take(5_000).map(|event| event.id).collect();
         assert!(ids.is_sorted_by(|left, right| left < right));
-        assert!(
-            generator(9)
-                .take(5_000)
-                .map(|event| event.id)
-                .eq(ids.iter().cloned())
-        );
+        assert!(generator(9).take(5_000).map(|event| event.id).eq(ids.iter().cloned()));
         assert!(generator(10).take(5_000).map(|event| event.id).ne(ids));
     }
 
@@ -210,19 +196,8 @@ mod tests {
     #[test]
     fn another_organization_gets_the_same_events_under_its_name() {
         let other = "globex".parse().expect("a name");
-        let line = generator(1)
-            .for_organization(&other)
-            .next()
-            .expect("an event")
-            .line;
-        assert_eq!(
-            line,
-            generator(1)
-                .next()
-                .expect("an event")
-                .line
-                .replacen("\"acme\"", "\"globex\"", 1)
-        );
+        let line = generator(1).for_organization(&other).next().expect("an event").line;
+        assert_eq!(line, generator(1).next().expect("an event").line.replacen("\"acme\"", "\"globex\"", 1));
     }
 
     #[test]

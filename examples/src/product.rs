@@ -66,18 +66,12 @@ pub struct Product {
 /// # Errors
 /// When there is no file.
 pub fn find_binary() -> Result<PathBuf, ProductError> {
-    let named = std::env::var_os(BINARY_VARIABLE)
-        .filter(|name| !name.is_empty())
-        .map(PathBuf::from);
+    let named = std::env::var_os(BINARY_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
     let binary = match named {
         Some(binary) => binary,
         None => std::env::current_exe()?.with_file_name(BINARY),
     };
-    if binary.is_file() {
-        Ok(binary)
-    } else {
-        Err(ProductError::NotFound(binary))
-    }
+    if binary.is_file() { Ok(binary) } else { Err(ProductError::NotFound(binary)) }
 }
 
 impl Product {
@@ -92,14 +86,7 @@ impl Product {
         let log = folder.join("barndoor-export.log");
         let output = File::create(&log)?;
         let child = Command::new(binary)
-            .args([
-                "run",
-                "--allow-endpoint",
-                "loopback",
-                "--listen",
-                &address.to_string(),
-                "--data-dir",
-            ])
+            .args(["run", "--allow-endpoint", "loopback", "--listen", &address.to_string(), "--data-dir"])
             .arg(&data_folder)
             // Keys are used here: no search for an identity on networks that have none.
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -108,12 +95,7 @@ impl Product {
             .stderr(output)
             .kill_on_drop(true)
             .spawn()?;
-        let mut product = Self {
-            child,
-            address,
-            data_folder,
-            log,
-        };
+        let mut product = Self { child, address, data_folder, log };
         product.wait_until_ready().await?;
         Ok(product)
     }
@@ -137,10 +119,7 @@ impl Product {
     }
 
     fn not_ready(&self, what: String) -> ProductError {
-        ProductError::NotReady {
-            what,
-            log: self.log_tail(),
-        }
+        ProductError::NotReady { what, log: self.log_tail() }
     }
 
     /// The last lines of its log.
@@ -207,9 +186,6 @@ mod tests {
             Ok(_) => panic!("it cannot be ready"),
             Err(refusal) => refusal.to_string(),
         };
-        assert!(
-            refusal.contains("the disk is on fire") && refusal.contains("exit status: 3"),
-            "{refusal}"
-        );
+        assert!(refusal.contains("the disk is on fire") && refusal.contains("exit status: 3"), "{refusal}");
     }
 }

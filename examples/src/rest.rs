@@ -74,14 +74,8 @@ impl Api {
     ) -> Result<Self, ApiError> {
         install_tls_provider();
         let call = "POST /oauth2/token";
-        let no_answer = |source| ApiError::NoAnswer {
-            call: call.to_owned(),
-            source,
-        };
-        let client = Client::builder()
-            .timeout(REQUEST_TIMEOUT)
-            .build()
-            .map_err(no_answer)?;
+        let no_answer = |source| ApiError::NoAnswer { call: call.to_owned(), source };
+        let client = Client::builder().timeout(REQUEST_TIMEOUT).build().map_err(no_answer)?;
         let form = [
             ("grant_type", "client_credentials"),
             ("client_id", admin.client_id.as_str()),
@@ -110,12 +104,7 @@ impl Api {
 
     fn request(&self, method: Method, path: &str) -> (String, RequestBuilder) {
         let call = format!("{method} …/{path}");
-        (
-            call,
-            self.client
-                .request(method, self.url(path))
-                .bearer_auth(self.token.expose()),
-        )
+        (call, self.client.request(method, self.url(path)).bearer_auth(self.token.expose()))
     }
 
     /// Declares the destination.
@@ -125,10 +114,7 @@ impl Api {
     pub async fn put_destination(&self, body: &PutDestination) -> Result<DestinationObject, ApiError> {
         let (call, request) = self.request(Method::PUT, "destination");
         let answer = judged(&call, request.json(body)).await?;
-        answer
-            .json()
-            .await
-            .map_err(|source| ApiError::NoAnswer { call, source })
+        answer.json().await.map_err(|source| ApiError::NoAnswer { call, source })
     }
 
     /// Changes settings.
@@ -147,10 +133,7 @@ impl Api {
     pub async fn check(&self) -> Result<CheckReport, ApiError> {
         let (call, request) = self.request(Method::POST, "check");
         let answer = judged(&call, request.header(CONTENT_LENGTH, 0)).await?;
-        answer
-            .json()
-            .await
-            .map_err(|source| ApiError::NoAnswer { call, source })
+        answer.json().await.map_err(|source| ApiError::NoAnswer { call, source })
     }
 
     /// Starts streaming.
@@ -178,10 +161,7 @@ impl Api {
     pub async fn status(&self) -> Result<StatusResponse, ApiError> {
         let (call, request) = self.request(Method::GET, "status");
         let answer = judged(&call, request).await?;
-        answer
-            .json()
-            .await
-            .map_err(|source| ApiError::NoAnswer { call, source })
+        answer.json().await.map_err(|source| ApiError::NoAnswer { call, source })
     }
 
     /// Sends a batch of lines, packed, under a key that makes a repeat harmless; comes back when asked to.
@@ -205,20 +185,12 @@ impl Api {
                 .body(body.clone())
                 .send()
                 .await
-                .map_err(|source| ApiError::NoAnswer {
-                    call: call.clone(),
-                    source,
-                })?;
-            let later = matches!(
-                answer.status(),
-                StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-            );
+                .map_err(|source| ApiError::NoAnswer { call: call.clone(), source })?;
+            let later =
+                matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
             if !later || attempt == SEND_ATTEMPTS {
                 let answer = accepted(&call, answer).await?;
-                return answer
-                    .json()
-                    .await
-                    .map_err(|source| ApiError::NoAnswer { call, source });
+                return answer.json().await.map_err(|source| ApiError::NoAnswer { call, source });
             }
             attempt += 1;
             tokio::time::sleep(retry_after(&answer)).await;
@@ -227,18 +199,13 @@ impl Api {
 }
 
 fn retry_after(answer: &Response) -> Duration {
-    let seconds = answer
-        .headers()
-        .get(RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(1)).min(RETRY_AFTER_MAX)
 }
 
 async fn judged(call: &str, request: RequestBuilder) -> Result<Response, ApiError> {
-    let answer = request.send().await.map_err(|source| ApiError::NoAnswer {
-        call: call.to_owned(),
-        source,
-    })?;
+    let answer =
+        request.send().await.map_err(|source| ApiError::NoAnswer { call: call.to_owned(), source })?;
     accepted(call, answer).await
 }
 
@@ -252,9 +219,5 @@ async fn accepted(call: &str, answer: Response) -> Result<Response, ApiError> {
         Ok(problem) => problem.detail,
         Err(_) => "the answer is no problem+json".to_owned(),
     };
-    Err(ApiError::Refused {
-        call: call.to_owned(),
-        status,
-        message,
-    })
+    Err(ApiError::Refused { call: call.to_owned(), status, message })
 }

@@ -51,18 +51,11 @@ impl Store {
     pub async fn start(folder: &Path, keys: StoreKeys) -> Result<Self, StoreError> {
         let files = FileSystem::new(folder).map_err(|error| StoreError::Folder(format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(SimpleAuth::from_single(
-            keys.access_key_id,
-            keys.secret_access_key,
-        ));
+        builder.set_auth(SimpleAuth::from_single(keys.access_key_id, keys.secret_access_key));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let serving = tokio::spawn(serve(listener, builder.build()));
-        Ok(Self {
-            address,
-            folder: folder.to_owned(),
-            serving,
-        })
+        Ok(Self { address, folder: folder.to_owned(), serving })
     }
 
     /// What a destination's `endpoint` must say.
@@ -117,10 +110,7 @@ mod tests {
     use super::*;
 
     fn keys() -> StoreKeys {
-        StoreKeys {
-            access_key_id: "AKIADEMO".into(),
-            secret_access_key: "demo-secret".into(),
-        }
+        StoreKeys { access_key_id: "AKIADEMO".into(), secret_access_key: "demo-secret".into() }
     }
 
     #[tokio::test]
@@ -130,9 +120,7 @@ mod tests {
         let store = Store::start(folder.path(), keys()).await.expect("a store");
         store.create_bucket("acme-audit").expect("a bucket");
         assert!(store.bucket_folder("acme-audit").is_dir());
-        let answer = reqwest::get(format!("{}/acme-audit/x", store.endpoint()))
-            .await
-            .expect("an answer");
+        let answer = reqwest::get(format!("{}/acme-audit/x", store.endpoint())).await.expect("an answer");
         assert_eq!(answer.status().as_u16(), 403);
     }
 

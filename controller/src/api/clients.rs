@@ -78,7 +78,9 @@ pub(super) async fn remove(
 
 fn refused_client(error: AddClientError) -> Refusal {
     match error {
-        AddClientError::TooMany { .. } => Refusal::new(StatusCode::CONFLICT, "TooManyClients", error.to_string()),
+        AddClientError::TooMany { .. } => {
+            Refusal::new(StatusCode::CONFLICT, "TooManyClients", error.to_string())
+        }
         AddClientError::Storage(error) => error.into(),
     }
 }

@@ -17,11 +17,13 @@ use super::signals;
 use super::size::EventLogLimit;
 use super::tls_files::{self, TlsFileError};
 use crate::api::{self, AppState, IngestBudget, MetricsExposure, Readiness, Tls, Tokens};
-use crate::clients::Clients;
+use crate::clients::embedded::AdminClientError;
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{CaCertificatesError, Connection, ConnectionConfig, OwnAccountRoles};
 use crate::destinations::{Destination, StorageError};
-use crate::embedded::{Embedded, EmbeddedConfig, EventLogLimits, InvalidMasterKey, MasterKey, OpenError, half_of_disk};
+use crate::embedded::{
+    Embedded, EmbeddedConfig, EventLogLimits, InvalidMasterKey, MasterKey, OpenError, half_of_disk,
+};
 use crate::exporter::budget::Budget;
 use crate::exporter::deliver::{Compute, Meter, Ports};
 use crate::exporter::run::{self as exporters, Exporters};
@@ -58,12 +60,18 @@ pub enum RunError {
     /// The data folder cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The administrator's client cannot be written down.
+    #[error(transparent)]
+    AdminClient(#[from] AdminClientError),
     /// The disk cannot be measured.
     #[error("the disk of --data-dir cannot be measured ({0}): give --event-log-limit a size such as 20GiB")]
     Disk(#[source] io::Error),
     /// The stored state cannot be read.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The event log cannot be read.
+    #[error(transparent)]
+    Log(#[from] crate::event_log::LogError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address} ({source}): choose another with --listen")]
     Listen {
@@ -96,7 +104,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
     let connection = Arc::new(connect(&options, &embedded, clock.clone())?);
     let listener = listen(&options).await?;
     let public_url = public_url(&options, &listener)?;
-    embedded.publish_admin_client(&format!("{public_url}/oauth2/token")).await?;
+    embedded.write_admin_client(&format!("{public_url}/oauth2/token")).await?;
 
     let telemetry = Arc::new(Telemetry::new(clock.clone()));
     let exporters = Exporters::default();
@@ -106,7 +114,7 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         organizations: Arc::new(EveryName),
         records: Arc::new(embedded.clone()),
         log: Arc::new(embedded.clone()),
-        tokens: Arc::new(Tokens::new(&Clients::token_signing_key(&embedded).await?)),
+        tokens: Arc::new(Tokens::new(embedded.token_signing_key().as_bytes())),
         clients: Arc::new(embedded.clone()),
         checks: connection.clone(),
         exporters: exporters.clone(),
@@ -129,7 +137,12 @@ pub async fn run(options: RunOptions) -> Result<(), RunError> {
         }
     };
     let stopped = tokio::try_join!(
-        async { ended(&shutdown, api::serve(listener, api::router(state), tls, drain).await.map_err(RunError::Serve)) },
+        async {
+            ended(
+                &shutdown,
+                api::serve(listener, api::router(state), tls, drain).await.map_err(RunError::Serve),
+            )
+        },
         async { ended(&shutdown, export.await.map_err(RunError::Storage)) },
         async { ended(&shutdown, measure(&embedded, &telemetry, &shutdown).await) },
     );
@@ -151,7 +164,10 @@ async fn open(options: &RunOptions, clock: Arc<dyn Clock>) -> Result<Embedded, R
     let config = EmbeddedConfig {
         data_dir: options.data_dir.clone(),
         master_key: master_key()?,
-        limits: EventLogLimits { total_bytes, organization_share_percent: options.organization_share.percent() },
+        limits: EventLogLimits {
+            total_bytes,
+            organization_share_percent: options.organization_share.percent(),
+        },
         clock,
     };
     let opened = tokio::task::spawn_blocking(move || Embedded::open(config)).await;
@@ -217,7 +233,9 @@ fn ports(
         clock,
         meter: telemetry,
         budget: Budget::new(EXPORT_BUDGET_BYTES),
-        compute: Compute::Threads(Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from))),
+        compute: Compute::Threads(Semaphore::new(
+            std::thread::available_parallelism().map_or(1, usize::from),
+        )),
         retention: options.retention.duration(),
         jumps: Mutex::default(),
         jitter: Box::new(rand::random::<f64>),

@@ -39,9 +39,7 @@ impl Deadline {
         let call = Box::pin(call);
         let own_end = Instant::now() + Duration::from_secs(seconds);
         async move {
-            tokio::time::timeout_at(own_end.min(self.0), call)
-                .await
-                .map_err(|_| Failure::timed_out(seconds))
+            tokio::time::timeout_at(own_end.min(self.0), call).await.map_err(|_| Failure::timed_out(seconds))
         }
     }
 
@@ -75,16 +73,10 @@ async fn run(
     let place = &destination.place;
     let reach = Reach::of(place, &destination.auth);
     if let Err(failure) = connection.preflight(destination, place, reach).await {
-        let party = Party {
-            place: place.clone(),
-            role: None,
-        };
+        let party = Party { place: place.clone(), role: None };
         return vec![
             skipped(StepName::AssumeRole, "not tried: the endpoint is not allowed"),
-            failed(
-                StepName::HeadBucket,
-                party.diagnose(Operation::HeadBucket, &failure),
-            ),
+            failed(StepName::HeadBucket, party.diagnose(Operation::HeadBucket, &failure)),
             skipped(StepName::WritePermission, EARLIER),
         ];
     }
@@ -98,10 +90,7 @@ async fn run(
                 Ok(Ok(entry)) => steps.extend(store_steps(&connection.bucket(entry, reach), deadline).await),
                 Ok(Err(issue)) => steps.extend(no_store_steps(issue)),
                 Err(late) => {
-                    let party = Party {
-                        place: place.clone(),
-                        role: None,
-                    };
+                    let party = Party { place: place.clone(), role: None };
                     steps.extend(no_store_steps(party.diagnose(Operation::HeadBucket, &late)));
                 }
             }
@@ -113,19 +102,15 @@ async fn run(
             let (enforcement, store) = tokio::join!(probe, store_steps(&bucket, deadline));
             let assumed = match enforcement {
                 Ok(Enforcement::Missing) => external_id_warning(bucket.party()),
-                Ok(Enforcement::NotDisproved) | Err(_) => passed(
-                    StepName::AssumeRole,
-                    format!("{arn} was assumed with the External ID"),
-                ),
+                Ok(Enforcement::NotDisproved) | Err(_) => {
+                    passed(StepName::AssumeRole, format!("{arn} was assumed with the External ID"))
+                }
             };
             std::iter::once(assumed).chain(store).collect()
         }
         (Auth::IamRole(_), Ok(Err(issue))) => no_role_steps(issue),
         (Auth::IamRole(_), Err(late)) => {
-            let party = Party {
-                place: place.clone(),
-                role: None,
-            };
+            let party = Party { place: place.clone(), role: None };
             no_role_steps(party.diagnose(Operation::AssumeRole, &late))
         }
     }
@@ -168,27 +153,16 @@ async fn head_step(bucket: &Bucket, deadline: Deadline) -> CheckStep {
             warning(name, issue(Operation::GetBucketLocation, &failure))
         }
         // The bucket was seen; a store without this call delivers all the same.
-        Ok(()) | Err(_) => passed(
-            name,
-            format!("the bucket {} is there", bucket.party().place.bucket),
-        ),
+        Ok(()) | Err(_) => passed(name, format!("the bucket {} is there", bucket.party().place.bucket)),
     }
 }
 
 /// A bodyless answer with the words that the same store gave to another call.
 fn explained(head: Answer, words: Option<Failure>) -> Answer {
     match words {
-        Some(Failure::Answered(Answer {
-            status,
-            code: Some(code),
-            message,
-            bucket_region,
-        })) => Answer {
-            status,
-            code: Some(code),
-            message,
-            bucket_region: head.bucket_region.or(bucket_region),
-        },
+        Some(Failure::Answered(Answer { status, code: Some(code), message, bucket_region })) => {
+            Answer { status, code: Some(code), message, bucket_region: head.bucket_region.or(bucket_region) }
+        }
         Some(_) | None => head,
     }
 }
@@ -210,13 +184,7 @@ async fn write_step(bucket: &Bucket, deadline: Deadline) -> CheckStep {
             Err(failure) => {
                 let issue = bucket.party().diagnose(Operation::DeleteObject, &failure);
                 let key = bucket.write_check_key();
-                let Issue {
-                    operation: _,
-                    reason: _,
-                    code,
-                    message,
-                    remedy: _,
-                } = issue;
+                let Issue { operation: _, reason: _, code, message, remedy: _ } = issue;
                 CheckStep {
                     name,
                     result: StepResult::Warning,
@@ -242,26 +210,12 @@ const EARLIER: &str = "not tried: an earlier step failed";
 
 fn passed(name: StepName, message: String) -> CheckStep {
     let (result, reason) = (StepResult::Passed, Reason::Healthy);
-    CheckStep {
-        name,
-        result,
-        reason,
-        code: None,
-        message,
-        remedy: String::new(),
-    }
+    CheckStep { name, result, reason, code: None, message, remedy: String::new() }
 }
 
 fn skipped(name: StepName, message: &str) -> CheckStep {
     let (result, reason) = (StepResult::Skipped, Reason::NotChecked);
-    CheckStep {
-        name,
-        result,
-        reason,
-        code: None,
-        message: message.to_owned(),
-        remedy: String::new(),
-    }
+    CheckStep { name, result, reason, code: None, message: message.to_owned(), remedy: String::new() }
 }
 
 fn failed(name: StepName, issue: Issue) -> CheckStep {
@@ -273,21 +227,8 @@ fn warning(name: StepName, issue: Issue) -> CheckStep {
 }
 
 fn told(name: StepName, result: StepResult, issue: Issue) -> CheckStep {
-    let Issue {
-        operation,
-        reason,
-        code,
-        message,
-        remedy,
-    } = issue;
-    CheckStep {
-        name,
-        result,
-        reason,
-        code,
-        message: format!("{operation}: {message}"),
-        remedy,
-    }
+    let Issue { operation, reason, code, message, remedy } = issue;
+    CheckStep { name, result, reason, code, message: format!("{operation}: {message}"), remedy }
 }
 
 fn external_id_warning(party: &Party) -> CheckStep {
@@ -308,10 +249,7 @@ fn external_id_warning(party: &Party) -> CheckStep {
 }
 
 fn no_store_steps(issue: Issue) -> [CheckStep; 2] {
-    [
-        failed(StepName::HeadBucket, issue),
-        skipped(StepName::WritePermission, EARLIER),
-    ]
+    [failed(StepName::HeadBucket, issue), skipped(StepName::WritePermission, EARLIER)]
 }
 
 fn no_role_steps(issue: Issue) -> Vec<CheckStep> {
@@ -329,21 +267,9 @@ fn report(at: Timestamp, generation: u64, steps: Vec<CheckStep>) -> CheckReport 
     let healthy = failure.is_none();
     let (reason, message, remedy) = match failure.or_else(|| first(StepResult::Warning)) {
         Some(step) => (step.reason, step.message.clone(), step.remedy.clone()),
-        None => (
-            Reason::Healthy,
-            "every step passed: events can be delivered".to_owned(),
-            String::new(),
-        ),
+        None => (Reason::Healthy, "every step passed: events can be delivered".to_owned(), String::new()),
     };
-    CheckReport {
-        at,
-        generation,
-        healthy,
-        reason,
-        message,
-        remedy,
-        steps,
-    }
+    CheckReport { at, generation, healthy, reason, message, remedy, steps }
 }
 
 #[cfg(test)]
@@ -351,48 +277,24 @@ mod tests {
     use super::*;
 
     fn step(name: StepName, result: StepResult, reason: Reason) -> CheckStep {
-        CheckStep {
-            name,
-            result,
-            reason,
-            code: None,
-            message: format!("{reason}"),
-            remedy: String::new(),
-        }
+        CheckStep { name, result, reason, code: None, message: format!("{reason}"), remedy: String::new() }
     }
 
     #[test]
     fn a_failure_speaks_for_the_check_and_a_warning_leaves_it_healthy() {
-        let warned = step(
-            StepName::AssumeRole,
-            StepResult::Warning,
-            Reason::ExternalIdNotEnforced,
-        );
+        let warned = step(StepName::AssumeRole, StepResult::Warning, Reason::ExternalIdNotEnforced);
         let denied = step(StepName::WritePermission, StepResult::Failed, Reason::WriteDenied);
         let both = report(Timestamp::UNIX_EPOCH, 7, vec![warned.clone(), denied]);
-        assert_eq!(
-            (both.healthy, both.reason, both.generation),
-            (false, Reason::WriteDenied, 7)
-        );
+        assert_eq!((both.healthy, both.reason, both.generation), (false, Reason::WriteDenied, 7));
         let only = report(Timestamp::UNIX_EPOCH, 7, vec![warned]);
         assert_eq!((only.healthy, only.reason), (true, Reason::ExternalIdNotEnforced));
-        assert!(
-            report(
-                Timestamp::UNIX_EPOCH,
-                7,
-                vec![passed(StepName::HeadBucket, String::new())]
-            )
-            .healthy
-        );
+        assert!(report(Timestamp::UNIX_EPOCH, 7, vec![passed(StepName::HeadBucket, String::new())]).healthy);
     }
 
     #[test]
     fn a_bodyless_refusal_borrows_the_words_of_another_call() {
-        let head = || Answer {
-            status: 403,
-            bucket_region: Some("eu-west-1".to_owned()),
-            ..Answer::default()
-        };
+        let head =
+            || Answer { status: 403, bucket_region: Some("eu-west-1".to_owned()), ..Answer::default() };
         let words = Failure::Answered(Answer {
             status: 404,
             code: Some("NoSuchBucket".to_owned()),
@@ -400,10 +302,7 @@ mod tests {
             bucket_region: None,
         });
         let joined = explained(head(), Some(words));
-        assert_eq!(
-            (joined.status, joined.code.as_deref()),
-            (404, Some("NoSuchBucket"))
-        );
+        assert_eq!((joined.status, joined.code.as_deref()), (404, Some("NoSuchBucket")));
         assert_eq!(joined.bucket_region.as_deref(), Some("eu-west-1"));
         assert_eq!(explained(head(), None), head());
     }

@@ -43,25 +43,12 @@ pub(crate) struct RoleParty {
 impl Party {
     /// The words for a failure.
     pub(crate) fn diagnose(&self, operation: Operation, failure: &Failure) -> Issue {
-        let role = self.role.as_ref().map(
-            |RoleParty {
-                 arn,
-                 principal_arn,
-                 external_id,
-             }| RoleContext {
-                arn,
-                principal_arn: principal_arn.as_deref(),
-                external_id,
-            },
-        );
-        diagnose(
-            operation,
-            failure,
-            &Context {
-                place: &self.place,
-                role,
-            },
-        )
+        let role = self.role.as_ref().map(|RoleParty { arn, principal_arn, external_id }| RoleContext {
+            arn,
+            principal_arn: principal_arn.as_deref(),
+            external_id,
+        });
+        diagnose(operation, failure, &Context { place: &self.place, role })
     }
 }
 
@@ -97,37 +84,18 @@ impl Mint<'_> {
             Auth::AccessKeys => {
                 let keys = match keys {
                     KeySource::Given(keys) => keys.clone(),
-                    KeySource::Stored => self
-                        .destinations
-                        .access_keys(destination)
-                        .await
-                        .map_err(|e| keys_issue(&e))?,
+                    KeySource::Stored => {
+                        self.destinations.access_keys(destination).await.map_err(|e| keys_issue(&e))?
+                    }
                 };
-                let AccessKeys {
-                    access_key_id,
-                    secret_access_key,
-                } = keys;
-                let credentials = Credentials::new(
-                    access_key_id,
-                    secret_access_key,
-                    None,
-                    None,
-                    "barndoor-access-keys",
-                );
-                Ok(Entry {
-                    credentials,
-                    party: Party {
-                        place: place.clone(),
-                        role: None,
-                    },
-                })
+                let AccessKeys { access_key_id, secret_access_key } = keys;
+                let credentials =
+                    Credentials::new(access_key_id, secret_access_key, None, None, "barndoor-access-keys");
+                Ok(Entry { credentials, party: Party { place: place.clone(), role: None } })
             }
             Auth::IamRole(arn) => {
                 let role = self.role_party(destination, arn).await?;
-                let party = Party {
-                    place: place.clone(),
-                    role: Some(role.clone()),
-                };
+                let party = Party { place: place.clone(), role: Some(role.clone()) };
                 let request = |policy: Policy| AssumeRole {
                     role: arn,
                     external_id: Some(&role.external_id),
@@ -165,10 +133,7 @@ impl Mint<'_> {
             Ok(principal) => refuse_foreign_homes(principal, arn, self.own_account_roles)?,
             Err(PrincipalError::NoControllerIdentity) => {
                 let failure = Failure::NotSendable(NotSendable::NoIdentity);
-                let party = Party {
-                    place: destination.place.clone(),
-                    role: Some(party),
-                };
+                let party = Party { place: destination.place.clone(), role: Some(party) };
                 return Err(party.diagnose(Operation::AssumeRole, &failure));
             }
             // Some STS look-alikes know AssumeRole only; without the rule there is nothing to compare the account with.
@@ -257,20 +222,13 @@ fn keys_issue(error: &AccessKeysError) -> Issue {
             Reason::SecretNotFound,
             "Store an Access Key ID and Secret Access Key with this destination, or switch to an IAM role.",
         ),
-        AccessKeysError::NotUsable(_) => (
-            Reason::SecretNotUsable,
-            "Store the Access Key ID and Secret Access Key again.",
-        ),
+        AccessKeysError::NotUsable(_) => {
+            (Reason::SecretNotUsable, "Store the Access Key ID and Secret Access Key again.")
+        }
         AccessKeysError::Storage(_) => (Reason::StoreError, "Nothing to do: it is tried again by itself."),
     };
     let message = super::failure::printable(&error.to_string(), super::failure::WORDS_MAX_BYTES);
-    Issue {
-        operation: READ_KEYS,
-        reason,
-        code: None,
-        message,
-        remedy: remedy.to_owned(),
-    }
+    Issue { operation: READ_KEYS, reason, code: None, message, remedy: remedy.to_owned() }
 }
 
 /// `barndoor-<destination:8>`: what the customer's CloudTrail shows.
@@ -299,30 +257,17 @@ mod tests {
         let principal = "arn:aws:iam::111122223333:role/ctl";
         let refusal = refuse_foreign_homes(principal, &own, OwnAccountRoles::Refused).expect_err("refused");
         assert_eq!(refusal.reason, Reason::AssumeRoleDenied);
-        assert!(
-            refusal.remedy.contains("--allow-own-account-roles"),
-            "{}",
-            refusal.remedy
-        );
-        assert_eq!(
-            refuse_foreign_homes(principal, &own, OwnAccountRoles::Allowed),
-            Ok(())
-        );
+        assert!(refusal.remedy.contains("--allow-own-account-roles"), "{}", refusal.remedy);
+        assert_eq!(refuse_foreign_homes(principal, &own, OwnAccountRoles::Allowed), Ok(()));
         let other = role("arn:aws:iam::999999999999:role/x");
-        assert_eq!(
-            refuse_foreign_homes(principal, &other, OwnAccountRoles::Refused),
-            Ok(())
-        );
+        assert_eq!(refuse_foreign_homes(principal, &other, OwnAccountRoles::Refused), Ok(()));
     }
 
     #[test]
     fn a_role_of_another_partition_is_refused_in_words() {
         let china = role("arn:aws-cn:iam::999999999999:role/x");
-        let refusal = refuse_foreign_homes(
-            "arn:aws:iam::111122223333:role/ctl",
-            &china,
-            OwnAccountRoles::Refused,
-        );
+        let refusal =
+            refuse_foreign_homes("arn:aws:iam::111122223333:role/ctl", &china, OwnAccountRoles::Refused);
         assert!(refusal.expect_err("refused").message.contains("aws-cn"));
     }
 
@@ -334,10 +279,7 @@ mod tests {
 
     #[test]
     fn missing_and_broken_secrets_are_told_apart() {
-        assert_eq!(
-            keys_issue(&AccessKeysError::NotFound).reason,
-            Reason::SecretNotFound
-        );
+        assert_eq!(keys_issue(&AccessKeysError::NotFound).reason, Reason::SecretNotFound);
         assert_eq!(
             keys_issue(&AccessKeysError::NotUsable("sealed".to_owned())).reason,
             Reason::SecretNotUsable

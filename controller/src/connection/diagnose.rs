@@ -80,26 +80,12 @@ pub(crate) fn diagnose(operation: Operation, failure: &Failure, context: &Contex
         }
         (Failure::Answered(answer), _) => (store::answer(operation, answer, context), answer.code.clone()),
     };
-    let Row {
-        reason,
-        message,
-        remedy,
-    } = row;
-    Issue {
-        operation: operation.name(),
-        reason,
-        code,
-        message: printable(&message, WORDS_MAX_BYTES),
-        remedy,
-    }
+    let Row { reason, message, remedy } = row;
+    Issue { operation: operation.name(), reason, code, message: printable(&message, WORDS_MAX_BYTES), remedy }
 }
 
 fn row(reason: Reason, message: impl Into<String>, remedy: impl Into<String>) -> Row {
-    Row {
-        reason,
-        message: message.into(),
-        remedy: remedy.into(),
-    }
+    Row { reason, message: message.into(), remedy: remedy.into() }
 }
 
 fn not_sendable(cause: &NotSendable) -> Row {
@@ -141,16 +127,8 @@ fn is_throttling(code: &str) -> bool {
 
 /// `Code: message`, as a banner shows it.
 fn words_of(answer: &Answer) -> String {
-    let Answer {
-        status,
-        code,
-        message,
-        bucket_region: _,
-    } = answer;
-    match (
-        code.as_deref().filter(|c| !c.is_empty()),
-        message.as_deref().filter(|m| !m.is_empty()),
-    ) {
+    let Answer { status, code, message, bucket_region: _ } = answer;
+    match (code.as_deref().filter(|c| !c.is_empty()), message.as_deref().filter(|m| !m.is_empty())) {
         (Some(code), Some(message)) if message.starts_with(code) => message.to_owned(),
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(only), None) | (None, Some(only)) => format!("{only} (HTTP status {status})"),

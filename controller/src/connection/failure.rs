@@ -122,11 +122,7 @@ impl Failure {
                 let raw = Answer::from_raw(service.raw());
                 let bounded = |text: &str, max_bytes| Some(printable(text, max_bytes));
                 Self::Answered(Answer {
-                    code: service
-                        .err()
-                        .code()
-                        .and_then(|code| bounded(code, CODE_MAX_BYTES))
-                        .or(raw.code),
+                    code: service.err().code().and_then(|code| bounded(code, CODE_MAX_BYTES)).or(raw.code),
                     message: service
                         .err()
                         .message()
@@ -154,11 +150,7 @@ impl Failure {
     fn unsent<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
         if let Some(transport) = chain(error).find_map(|e| e.downcast_ref::<TransportError>()) {
             let TransportError { kind, sent, words } = transport;
-            return Self::Transport(Transport {
-                kind: *kind,
-                sent: *sent,
-                words: words.clone(),
-            });
+            return Self::Transport(Transport { kind: *kind, sent: *sent, words: words.clone() });
         }
         let words = printable(&innermost(error), WORDS_MAX_BYTES);
         // A metadata service that hands out no token is one that this machine may not use: as good as none.
@@ -184,9 +176,8 @@ impl Failure {
     /// The same with every occurrence of what must never be shown blotted out, should the other side echo it.
     pub(crate) fn without(mut self, hidden: &[&str]) -> Self {
         if let Self::Answered(answer) = &mut self {
-            for text in [&mut answer.code, &mut answer.message, &mut answer.bucket_region]
-                .into_iter()
-                .flatten()
+            for text in
+                [&mut answer.code, &mut answer.message, &mut answer.bucket_region].into_iter().flatten()
             {
                 for secret in hidden.iter().filter(|secret| !secret.is_empty()) {
                     *text = text.replace(secret, "***");
@@ -223,30 +214,16 @@ fn element(body: &str, name: &str) -> Option<String> {
     if text.is_empty() || text.contains('<') {
         return None;
     }
-    let entities = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&apos;", "'"),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ];
-    Some(
-        entities
-            .into_iter()
-            .fold(text.to_owned(), |text, (entity, plain)| {
-                text.replace(entity, plain)
-            }),
-    )
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+    Some(entities.into_iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain)))
 }
 
 impl TransportError {
     /// Classifies what hyper, rustls or the resolver reported.
     pub(crate) fn classify(error: &(dyn Error + 'static), sent: Sent) -> Self {
         let io_kind = |kinds: &[io::ErrorKind]| {
-            chain(error)
-                .filter_map(|e| e.downcast_ref::<io::Error>())
-                .any(|e| kinds.contains(&e.kind()))
+            chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| kinds.contains(&e.kind()))
         };
         let kind = if let Some(forbidden) = chain(error).find_map(|e| e.downcast_ref::<Forbidden>()) {
             TransportKind::Forbidden(*forbidden)
@@ -264,16 +241,9 @@ impl TransportError {
         };
         let words = innermost(error);
         // rustls goes on with every name of a stranger's certificate.
-        let words = if kind == TransportKind::Tls {
-            words.split(';').next().unwrap_or_default()
-        } else {
-            &words
-        };
-        Self {
-            kind,
-            sent,
-            words: printable(words, WORDS_MAX_BYTES),
-        }
+        let words =
+            if kind == TransportKind::Tls { words.split(';').next().unwrap_or_default() } else { &words };
+        Self { kind, sent, words: printable(words, WORDS_MAX_BYTES) }
     }
 }
 
@@ -297,11 +267,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        let c = if c.is_control() || c.is_whitespace() {
-            ' '
-        } else {
-            c
-        };
+        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
         // Zero-width, bidirectional and other format characters could make a message read as something else.
         let invisible = matches!(u32::from(c),
             0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f);
@@ -338,11 +304,8 @@ mod tests {
 
     #[test]
     fn what_is_hidden_stays_hidden_even_when_echoed() {
-        let answer = Answer {
-            status: 403,
-            message: Some("key AKIA1 is bad".to_owned()),
-            ..Answer::default()
-        };
+        let answer =
+            Answer { status: 403, message: Some("key AKIA1 is bad".to_owned()), ..Answer::default() };
         let Failure::Answered(answer) = Failure::Answered(answer).without(&["AKIA1", ""]) else {
             panic!("an answer")
         };
@@ -353,23 +316,11 @@ mod tests {
     fn a_cause_is_found_behind_io_errors() {
         let forbidden = Forbidden::PlainHttp;
         let error = io::Error::other(io::Error::other(forbidden));
-        assert_eq!(
-            TransportError::classify(&error, Sent::No).kind,
-            TransportKind::Forbidden(forbidden)
-        );
+        assert_eq!(TransportError::classify(&error, Sent::No).kind, TransportKind::Forbidden(forbidden));
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert_eq!(
-            TransportError::classify(&refused, Sent::No).kind,
-            TransportKind::ConnectFailed
-        );
-        assert_eq!(
-            TransportError::classify(&refused, Sent::Perhaps).kind,
-            TransportKind::Broken
-        );
+        assert_eq!(TransportError::classify(&refused, Sent::No).kind, TransportKind::ConnectFailed);
+        assert_eq!(TransportError::classify(&refused, Sent::Perhaps).kind, TransportKind::Broken);
         let late = io::Error::from(io::ErrorKind::TimedOut);
-        assert_eq!(
-            TransportError::classify(&late, Sent::No).kind,
-            TransportKind::TimedOut
-        );
+        assert_eq!(TransportError::classify(&late, Sent::No).kind, TransportKind::TimedOut);
     }
 }

@@ -67,12 +67,7 @@ enum DemoError {
     #[error("the check failed: {0}")]
     Unhealthy(String),
     #[error("{accepted} of {sent} events were accepted, {not_kept} not kept; the first refusal: {refusal}")]
-    NotAccepted {
-        sent: u64,
-        accepted: u64,
-        not_kept: u64,
-        refusal: String,
-    },
+    NotAccepted { sent: u64, accepted: u64, not_kept: u64, refusal: String },
     #[error("{waiting} is not there after {} s; the status says: {seen}", DELIVERED_WITHIN.as_secs())]
     TooLate { waiting: &'static str, seen: String },
     #[error("the account is \"{seen}\", expected was \"{expected}\"")]
@@ -95,13 +90,7 @@ struct Account {
 
 impl std::fmt::Display for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            accepted,
-            delivered,
-            filtered,
-            dropped,
-            backlog,
-        } = self;
+        let Self { accepted, delivered, filtered, dropped, backlog } = self;
         write!(
             f,
             "accepted {accepted} = delivered {delivered} + filtered {filtered} + dropped {dropped} + backlog {backlog}"
@@ -163,11 +152,7 @@ async fn run(options: &Options) -> Result<(), DemoError> {
         product = Product::start(&binary, folder.path()) => product?,
         () = interrupted() => return Err(DemoError::Interrupted),
     };
-    tell(&format!(
-        "{} is ready; its data is in {}",
-        product.url(),
-        folder.path().display()
-    ));
+    tell(&format!("{} is ready; its data is in {}", product.url(), folder.path().display()));
 
     let shown = tokio::select! {
         shown = show(options, &mut narrator, &product, &store, &keys) => shown,
@@ -177,10 +162,7 @@ async fn run(options: &Options) -> Result<(), DemoError> {
         Ok(api) if options.keep => keep(&product, &api, &folder).await,
         Ok(_) => Ok(()),
         Err(error) => {
-            anstream::eprintln!(
-                "\nThe last lines of barndoor-export's log:\n{}",
-                product.log_tail()
-            );
+            anstream::eprintln!("\nThe last lines of barndoor-export's log:\n{}", product.log_tail());
             Err(error)
         }
     };
@@ -190,12 +172,7 @@ async fn run(options: &Options) -> Result<(), DemoError> {
 
 /// Returns when somebody asks this program to end, so that it can end its child first.
 async fn interrupted() {
-    let signals = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ]
-    .map(signal);
+    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
     match signals {
         [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] => tokio::select! {
             _ = interrupt.recv() => {}
@@ -215,13 +192,7 @@ async fn show(
     keys: &StoreKeys,
 ) -> Result<Api, DemoError> {
     narrator.step("Signing in with the client that barndoor-export made");
-    let api = Api::sign_in(
-        &product.url(),
-        &product.admin_client()?,
-        ORGANIZATION,
-        DESTINATION,
-    )
-    .await?;
+    let api = Api::sign_in(&product.url(), &product.admin_client()?, ORGANIZATION, DESTINATION).await?;
     tell(&product.client_file().display().to_string());
 
     declare(narrator, &api, store, keys).await?;
@@ -248,10 +219,7 @@ async fn show(
 
     narrator.step("Resuming");
     api.start().await?;
-    let account = wait_until(&api, "the delivery of the backlog", |account| {
-        account.backlog == 0
-    })
-    .await?;
+    let account = wait_until(&api, "the delivery of the backlog", |account| account.backlog == 0).await?;
     tell("the backlog is 0");
 
     inspect(narrator, store, &expected)?;
@@ -297,16 +265,11 @@ async fn declare(
         tell(&format!("{mark} {:?}: {}", step.name, step.message));
     }
     if !report.healthy {
-        return Err(DemoError::Unhealthy(format!(
-            "{} {}",
-            report.message, report.remedy
-        )));
+        return Err(DemoError::Unhealthy(format!("{} {}", report.message, report.remedy)));
     }
 
     narrator.step("Choosing every event type but SYSTEM, and a short flush interval");
-    let wanted = EventType::ALL
-        .into_iter()
-        .filter(|&event_type| event_type != EventType::System);
+    let wanted = EventType::ALL.into_iter().filter(|&event_type| event_type != EventType::System);
     api.patch_settings(&PatchSettings {
         included_event_types: Patch::Value(wanted.map(|event_type| event_type.name().to_owned()).collect()),
         flush_interval_seconds: Some(FLUSH_INTERVAL_SECONDS),
@@ -336,10 +299,7 @@ async fn send(api: &Api, generator: &mut Generator, count: u64) -> Result<Vec<St
         let key = format!("demo-{count}-{batch}");
         let answer = api.send_events(&lines, &key).await?;
         if answer.accepted != BATCH {
-            let refusal = answer
-                .rejected
-                .first()
-                .map_or("none".to_owned(), |line| line.message.clone());
+            let refusal = answer.rejected.first().map_or("none".to_owned(), |line| line.message.clone());
             return Err(DemoError::NotAccepted {
                 sent: BATCH,
                 accepted: answer.accepted,
@@ -351,10 +311,7 @@ async fn send(api: &Api, generator: &mut Generator, count: u64) -> Result<Vec<St
         last = answer.last;
     }
     let range = (first.unwrap_or_default(), last.unwrap_or_default());
-    tell(&format!(
-        "accepted as sequences {} to {}, each on disk before it was answered",
-        range.0, range.1
-    ));
+    tell(&format!("accepted as sequences {} to {}, each on disk before it was answered", range.0, range.1));
     Ok(expected)
 }
 
@@ -366,10 +323,7 @@ async fn wait_until(
     let deadline = Instant::now() + DELIVERED_WITHIN;
     loop {
         let status = api.status().await?;
-        let issue = status
-            .delivery
-            .as_ref()
-            .and_then(|delivery| delivery.last_issue.clone());
+        let issue = status.delivery.as_ref().and_then(|delivery| delivery.last_issue.clone());
         let account = status.delivery.map(|delivery| Account {
             accepted: delivery.accepted,
             delivered: delivery.delivered,
@@ -382,13 +336,9 @@ async fn wait_until(
         }
         if Instant::now() >= deadline {
             let account = account.map_or("no delivery yet".to_owned(), |account| account.to_string());
-            let issue = issue.map_or(String::new(), |issue| {
-                format!("; {}: {}", issue.operation, issue.message)
-            });
-            return Err(DemoError::TooLate {
-                waiting,
-                seen: format!("{}, {account}{issue}", status.state),
-            });
+            let issue =
+                issue.map_or(String::new(), |issue| format!("; {}: {}", issue.operation, issue.message));
+            return Err(DemoError::TooLate { waiting, seen: format!("{}, {account}{issue}", status.state) });
         }
         sleep(LOOK_EVERY).await;
     }
@@ -402,14 +352,10 @@ fn inspect(narrator: &mut Narrator, store: &Store, expected: &[String]) -> Resul
     for key in &keys {
         anstream::println!("{key}");
     }
-    let objects: Vec<DeliveredObject> = keys
-        .iter()
-        .map(|key| delivered::read(&bucket, key))
-        .collect::<Result<_, _>>()?;
+    let objects: Vec<DeliveredObject> =
+        keys.iter().map(|key| delivered::read(&bucket, key)).collect::<Result<_, _>>()?;
     if let Some(object) = objects.first() {
-        narrator.step(&format!(
-            "The first {LINES_SHOWN} lines of the first object, unpacked"
-        ));
+        narrator.step(&format!("The first {LINES_SHOWN} lines of the first object, unpacked"));
         for line in object.lines.iter().take(LINES_SHOWN) {
             anstream::println!("{line}");
         }
@@ -427,38 +373,22 @@ fn inspect(narrator: &mut Narrator, store: &Store, expected: &[String]) -> Resul
 fn judge(account: &Account) -> Result<(), DemoError> {
     let accepted = BEFORE_PAUSE + WHILE_PAUSED;
     let delivered = accepted - FILTERED;
-    let expected = Account {
-        accepted,
-        delivered,
-        filtered: FILTERED,
-        dropped: 0,
-        backlog: 0,
-    };
+    let expected = Account { accepted, delivered, filtered: FILTERED, dropped: 0, backlog: 0 };
     if *account == expected {
         Ok(())
     } else {
-        Err(DemoError::Account {
-            seen: account.to_string(),
-            expected: expected.to_string(),
-        })
+        Err(DemoError::Account { seen: account.to_string(), expected: expected.to_string() })
     }
 }
 
 async fn keep(product: &Product, api: &Api, folder: &TempDir) -> Result<(), DemoError> {
     // In a file of this folder only (0700), so that the token is on no screen and in no shell's history.
     let configuration = folder.path().join("curl.conf");
-    std::fs::write(
-        &configuration,
-        format!("header = \"Authorization: Bearer {}\"\n", api.token().expose()),
-    )?;
+    std::fs::write(&configuration, format!("header = \"Authorization: Bearer {}\"\n", api.token().expose()))?;
     anstream::println!("\nStill running; Ctrl-C ends it and removes its data.");
     tell(&format!("address:     {}", product.url()));
     tell(&format!("client file: {}", product.client_file().display()));
-    tell(&format!(
-        "try:         curl -K {} {}",
-        configuration.display(),
-        api.url("status")
-    ));
+    tell(&format!("try:         curl -K {} {}", configuration.display(), api.url("status")));
     interrupted().await;
     Ok(())
 }
@@ -469,24 +399,12 @@ mod tests {
 
     #[test]
     fn the_account_is_one_line_and_must_add_up_to_what_was_sent() {
-        let good = Account {
-            accepted: 12_000,
-            delivered: 11_800,
-            filtered: 200,
-            dropped: 0,
-            backlog: 0,
-        };
+        let good = Account { accepted: 12_000, delivered: 11_800, filtered: 200, dropped: 0, backlog: 0 };
         assert_eq!(
             good.to_string(),
             "accepted 12000 = delivered 11800 + filtered 200 + dropped 0 + backlog 0"
         );
         assert!(judge(&good).is_ok());
-        assert!(
-            judge(&Account {
-                delivered: 11_799,
-                ..good
-            })
-            .is_err()
-        );
+        assert!(judge(&Account { delivered: 11_799, ..good }).is_err());
     }
 }

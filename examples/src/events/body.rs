@@ -29,13 +29,7 @@ const AGENTS: [&str; 6] = [
     "data-steward",
     "invoice-matching",
 ];
-const ROLES: [&str; 5] = [
-    "administrator",
-    "security-analyst",
-    "developer",
-    "member",
-    "read-only",
-];
+const ROLES: [&str; 5] = ["administrator", "security-analyst", "developer", "member", "read-only"];
 const USER_AGENTS: [&str; 5] = [
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:127.0) Gecko/20100101 Firefox/127.0",
@@ -43,14 +37,7 @@ const USER_AGENTS: [&str; 5] = [
     "mcp-client-python/1.9.4 python-httpx/0.27.0 CPython/3.12.4 Linux/6.8.0",
     "mcp-client-typescript/1.13.0 node/22.3.0 linux-x64",
 ];
-const SERVERS: [&str; 6] = [
-    "github",
-    "salesforce",
-    "snowflake",
-    "jira",
-    "slack",
-    "google-drive",
-];
+const SERVERS: [&str; 6] = ["github", "salesforce", "snowflake", "jira", "slack", "google-drive"];
 const TOOLS: [&str; 10] = [
     "search_issues",
     "create_pull_request",
@@ -71,20 +58,8 @@ const POLICIES: [&str; 6] = [
     "mask-personal-data",
     "business-hours-only",
 ];
-const TABLES: [&str; 6] = [
-    "customers",
-    "invoices",
-    "contracts",
-    "tickets",
-    "payroll",
-    "opportunities",
-];
-const MODELS: [&str; 4] = [
-    "large-2026-01",
-    "medium-2026-01",
-    "small-2025-10",
-    "embedding-2025-07",
-];
+const TABLES: [&str; 6] = ["customers", "invoices", "contracts", "tickets", "payroll", "opportunities"];
+const MODELS: [&str; 4] = ["large-2026-01", "medium-2026-01", "small-2025-10", "embedding-2025-07"];
 const PATHS: [&str; 6] = [
     "/mcp/github",
     "/mcp/salesforce",
@@ -186,10 +161,7 @@ fn request(random: &mut Random, line: &mut String) {
 
 fn resource(kind: &str, random: &mut Random, names: &[&str], line: &mut String) {
     let name = random.pick(names);
-    put!(
-        line,
-        r#","resource":{{"type":"{kind}","id":"{kind}/{name}","name":"{name}"}}"#
-    );
+    put!(line, r#","resource":{{"type":"{kind}","id":"{kind}/{name}","name":"{name}"}}"#);
 }
 
 fn decision(random: &mut Random, line: &mut String) {
@@ -209,10 +181,7 @@ fn details(event_type: EventType, random: &mut Random, line: &mut String) {
         EventType::Authorization => {
             resource("mcp-server", random, &SERVERS, line);
             decision(random, line);
-            put!(
-                line,
-                r#","action":"tool.invoke","permissions":["mcp:connect","tools:list","tools:call"]"#
-            );
+            put!(line, r#","action":"tool.invoke","permissions":["mcp:connect","tools:list","tools:call"]"#);
         }
         EventType::PolicyDecision => {
             resource("policy", random, &POLICIES, line);
@@ -288,12 +257,7 @@ fn details(event_type: EventType, random: &mut Random, line: &mut String) {
         EventType::RequestForwarded => http_request("request.forward", random, line),
         EventType::RequestCompleted => http_request("request.complete", random, line),
         EventType::System => {
-            resource(
-                "component",
-                random,
-                &["gateway", "policy-engine", "token-service", "scheduler"],
-                line,
-            );
+            resource("component", random, &["gateway", "policy-engine", "token-service", "scheduler"], line);
             put!(
                 line,
                 r#","action":"component.report","health":{{"status":"ok","uptime_seconds":{},"open_connections":{},"queue_depth":{},"memory_bytes":{},"checks":[{{"name":"database","status":"ok"}},{{"name":"identity-provider","status":"ok"}},{{"name":"policy-bundle","status":"ok"}}]}},"message":"periodic report of a component that works as it should""#,

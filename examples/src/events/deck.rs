@@ -33,16 +33,11 @@ pub(super) struct Deck {
 impl Deck {
     pub(super) fn new() -> Self {
         let mut cards = [EventType::System; DECK_SIZE];
-        let all = EventType::ALL
-            .into_iter()
-            .flat_map(|kind| std::iter::repeat_n(kind, weight(kind)));
+        let all = EventType::ALL.into_iter().flat_map(|kind| std::iter::repeat_n(kind, weight(kind)));
         for (card, kind) in cards.iter_mut().zip(all) {
             *card = kind;
         }
-        Self {
-            cards,
-            drawn: DECK_SIZE,
-        }
+        Self { cards, drawn: DECK_SIZE }
     }
 
     /// The next card.

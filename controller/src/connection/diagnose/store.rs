@@ -60,9 +60,8 @@ pub(super) fn answer(operation: Operation, answer: &Answer, context: &Context<'_
     let message = words_of(answer);
     let lower = message.to_ascii_lowercase();
     let region = bucket_region(answer);
-    let elsewhere = region
-        .as_ref()
-        .is_some_and(|region| region.as_str() != context.place.region.for_signing());
+    let elsewhere =
+        region.as_ref().is_some_and(|region| region.as_str() != context.place.region.for_signing());
     match (answer.code.as_deref().unwrap_or_default(), answer.status) {
         (_, 200..=299) => row(
             Reason::StoreError,
@@ -137,12 +136,7 @@ pub(super) fn answer(operation: Operation, answer: &Answer, context: &Context<'_
 }
 
 fn no_such_bucket(message: String, context: &Context<'_>) -> Row {
-    let Place {
-        endpoint,
-        bucket,
-        region,
-        ..
-    } = context.place;
+    let Place { endpoint, bucket, region, .. } = context.place;
     row(
         Reason::BucketNotFound,
         message,
@@ -157,20 +151,13 @@ fn wrong_region(message: String, region: Option<&Region>, context: &Context<'_>)
     let place = context.place;
     let remedy = match region {
         Some(region) if place.endpoint.is_aws() => {
-            let suffix = if Partition::of_region(region.as_str()) == Partition::AwsCn {
-                ".cn"
-            } else {
-                ""
-            };
+            let suffix = if Partition::of_region(region.as_str()) == Partition::AwsCn { ".cn" } else { "" };
             format!(
                 "The bucket {} is in {region}: set region to {region} and endpoint to https://s3.{region}.amazonaws.com{suffix}.",
                 place.bucket
             )
         }
-        Some(region) => format!(
-            "The bucket {} is in {region}: set region to {region}.",
-            place.bucket
-        ),
+        Some(region) => format!("The bucket {} is in {region}: set region to {region}.", place.bucket),
         None => format!(
             "The bucket {} is not in {}: look its region up in the store's console and enter that region and its endpoint.",
             place.bucket,
@@ -181,9 +168,7 @@ fn wrong_region(message: String, region: Option<&Region>, context: &Context<'_>)
 }
 
 fn kms_denied(message: String, context: &Context<'_>) -> Row {
-    let who = context
-        .role
-        .map_or_else(|| "the access key's user".to_owned(), |role| role.arn.to_string());
+    let who = context.role.map_or_else(|| "the access key's user".to_owned(), |role| role.arn.to_string());
     row(
         Reason::KmsDenied,
         message,
@@ -211,22 +196,12 @@ fn object_lock(message: String) -> Row {
 }
 
 fn denied(operation: Operation, message: String, lower_message: &str, context: &Context<'_>) -> Row {
-    let Place {
-        bucket,
-        prefix,
-        region,
-        ..
-    } = context.place;
+    let Place { bucket, prefix, region, .. } = context.place;
     let partition = context
         .role
-        .map_or_else(
-            || Partition::of_region(region.as_str()),
-            |role| role.arn.partition(),
-        )
+        .map_or_else(|| Partition::of_region(region.as_str()), |role| role.arn.partition())
         .name();
-    let who = context
-        .role
-        .map_or_else(|| "the access key's user".to_owned(), |role| role.arn.to_string());
+    let who = context.role.map_or_else(|| "the access key's user".to_owned(), |role| role.arn.to_string());
     let mut remedy = match operation {
         Operation::PutObject => {
             format!("Grant s3:PutObject on arn:{partition}:s3:::{bucket}/{prefix}* to {who}.")

@@ -16,10 +16,7 @@ pub(super) fn transport(transport: &Transport) -> Row {
     };
     row(
         reason,
-        format!(
-            "AWS STS cannot be reached from the controller: {}",
-            transport.words
-        ),
+        format!("AWS STS cannot be reached from the controller: {}", transport.words),
         "Ask the operator to check the controller's network; nothing in your account needs to change.",
     )
 }
@@ -58,23 +55,14 @@ pub(super) fn answer(answer: &Answer, context: &Context<'_>) -> Row {
             message,
             "Use a shorter bucket name or path prefix, and tell the operator.",
         ),
-        (_, 0..=399) => row(
-            Reason::StoreError,
-            message,
-            "Ask the operator to check AWS_ENDPOINT_URL_STS.",
-        ),
+        (_, 0..=399) => row(Reason::StoreError, message, "Ask the operator to check AWS_ENDPOINT_URL_STS."),
         (_, 400..=499) => row(Reason::AssumeRoleDenied, message, trust_remedy(context, &lower)),
     }
 }
 
 /// AWS says the same for a wrong principal and for a wrong External ID, so the remedy names both.
 fn trust_remedy(context: &Context<'_>, lower_message: &str) -> String {
-    let Some(RoleContext {
-        arn,
-        principal_arn,
-        external_id,
-    }) = context.role
-    else {
+    let Some(RoleContext { arn, principal_arn, external_id }) = context.role else {
         return String::new();
     };
     let principal = principal_arn.unwrap_or("the Barndoor principal shown with this destination");

@@ -9,10 +9,7 @@ fn address(text: &str) -> IpAddr {
 }
 
 fn allow(values: &[&str]) -> AllowedEndpoints {
-    values
-        .iter()
-        .map(|value| value.parse::<AllowedEndpoint>().expect("a value"))
-        .collect()
+    values.iter().map(|value| value.parse::<AllowedEndpoint>().expect("a value")).collect()
 }
 
 fn reach_of(endpoint: &str, auth: &Auth) -> Reach {
@@ -57,49 +54,17 @@ fn every_special_range_is_recognised_at_both_edges_and_not_beyond() {
         ("64:ff9b:1::", "64:ff9b:1:ffff:ffff:ffff:ffff:ffff", Class::Nat64),
         ("100::", "100::ffff:ffff:ffff:ffff", Class::Reserved),
         ("2001::", "2001:0:ffff:ffff:ffff:ffff:ffff:ffff", Class::Teredo),
-        (
-            "2001:1::",
-            "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::Reserved,
-        ),
-        (
-            "2001:db8::",
-            "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::Reserved,
-        ),
-        (
-            "2002::",
-            "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::SixToFour,
-        ),
-        (
-            "3fff::",
-            "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::Reserved,
-        ),
+        ("2001:1::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", Class::Reserved),
+        ("2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", Class::Reserved),
+        ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Class::SixToFour),
+        ("3fff::", "3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", Class::Reserved),
         ("4000::", "fbff:ffff::", Class::Reserved),
-        (
-            "fc00::",
-            "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::UniqueLocal,
-        ),
+        ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Class::UniqueLocal),
         ("fd00:ec2::254", "fd00:ec2::254", Class::Metadata),
         ("fd20:ce::254", "fd20:ce::254", Class::Metadata),
-        (
-            "fe80::",
-            "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::LinkLocal,
-        ),
-        (
-            "fec0::",
-            "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::UniqueLocal,
-        ),
-        (
-            "ff00::",
-            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
-            Class::Multicast,
-        ),
+        ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Class::LinkLocal),
+        ("fec0::", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Class::UniqueLocal),
+        ("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Class::Multicast),
     ] {
         assert_eq!(Class::of(address(first)), class, "{first}");
         assert_eq!(Class::of(address(last)), class, "{last}");
@@ -135,12 +100,11 @@ fn every_special_range_is_recognised_at_both_edges_and_not_beyond() {
 #[test]
 fn nothing_but_public_addresses_is_reached_unless_the_operator_says_so() {
     let nobody = AllowedEndpoints::default();
-    for special in V4_CLASSES.iter().map(|(net, _)| IpAddr::V4(net.addr())).chain(
-        V6_CLASSES
-            .iter()
-            .filter(|(_, c)| *c != Class::Public)
-            .map(|(net, _)| IpAddr::V6(net.addr())),
-    ) {
+    for special in V4_CLASSES
+        .iter()
+        .map(|(net, _)| IpAddr::V4(net.addr()))
+        .chain(V6_CLASSES.iter().filter(|(_, c)| *c != Class::Public).map(|(net, _)| IpAddr::V6(net.addr())))
+    {
         assert!(judge(&nobody, Reach::Public, special).is_err(), "{special}");
         let cidr = AllowedEndpoints(vec![AllowedEndpoint::Cidr(IpNet::from(special))]);
         assert_eq!(judge(&cidr, Reach::Public, special), Ok(()), "{special}");
@@ -154,35 +118,16 @@ fn loopback_and_private_allow_what_they_name_and_no_more() {
     for good in ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"] {
         assert!(loopback.cover(address(good)), "{good}");
     }
-    for bad in [
-        "0.0.0.0",
-        "::",
-        "10.0.0.1",
-        "169.254.169.254",
-        "64:ff9b::7f00:1",
-        "2002:7f00:1::",
-        "::127.0.0.1",
-    ] {
+    for bad in
+        ["0.0.0.0", "::", "10.0.0.1", "169.254.169.254", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1"]
+    {
         assert!(!loopback.cover(address(bad)), "{bad}");
     }
     let private = allow(&["private"]);
-    for good in [
-        "10.0.0.1",
-        "172.20.0.1",
-        "192.168.1.1",
-        "fd12::1",
-        "::ffff:10.0.0.1",
-    ] {
+    for good in ["10.0.0.1", "172.20.0.1", "192.168.1.1", "fd12::1", "::ffff:10.0.0.1"] {
         assert!(private.cover(address(good)), "{good}");
     }
-    for bad in [
-        "127.0.0.1",
-        "100.64.0.1",
-        "169.254.169.254",
-        "fd00:ec2::254",
-        "fe80::1",
-        "64:ff9b::a00:1",
-    ] {
+    for bad in ["127.0.0.1", "100.64.0.1", "169.254.169.254", "fd00:ec2::254", "fe80::1", "64:ff9b::a00:1"] {
         assert!(!private.cover(address(bad)), "{bad}");
     }
 }
@@ -191,56 +136,26 @@ fn loopback_and_private_allow_what_they_name_and_no_more() {
 fn plain_http_and_roles_outside_aws_reach_only_what_the_operator_allowed() {
     let role = Auth::IamRole("arn:aws:iam::123456789012:role/x".parse().expect("role"));
     let plain = Reach::OnlyAllowed(Cause::PlainHttp);
-    assert_eq!(
-        reach_of("http://s3.us-east-1.amazonaws.com", &Auth::AccessKeys),
-        plain
-    );
+    assert_eq!(reach_of("http://s3.us-east-1.amazonaws.com", &Auth::AccessKeys), plain);
     assert_eq!(reach_of("http://s3.us-east-1.amazonaws.com", &role), plain);
-    assert_eq!(
-        reach_of("https://minio.example", &Auth::AccessKeys),
-        Reach::Public
-    );
-    assert_eq!(
-        reach_of("https://s3.us-east-1.amazonaws.com", &role),
-        Reach::Public
-    );
+    assert_eq!(reach_of("https://minio.example", &Auth::AccessKeys), Reach::Public);
+    assert_eq!(reach_of("https://s3.us-east-1.amazonaws.com", &role), Reach::Public);
     let outside = Reach::OnlyAllowed(Cause::RoleOutsideAws);
     assert_eq!(reach_of("https://minio.example", &role), outside);
     assert_eq!(reach_of("https://amazonaws.com.evil.example", &role), outside);
 
     let public = address("52.216.1.1");
-    assert_eq!(
-        judge(&AllowedEndpoints::default(), plain, public),
-        Err(Forbidden::PlainHttp)
-    );
-    assert_eq!(
-        judge(&AllowedEndpoints::default(), outside, public),
-        Err(Forbidden::RoleOutsideAws)
-    );
+    assert_eq!(judge(&AllowedEndpoints::default(), plain, public), Err(Forbidden::PlainHttp));
+    assert_eq!(judge(&AllowedEndpoints::default(), outside, public), Err(Forbidden::RoleOutsideAws));
     assert_eq!(judge(&allow(&["52.216.0.0/16"]), plain, public), Ok(()));
-    assert_eq!(
-        judge(&allow(&["loopback"]), outside, address("127.0.0.1")),
-        Ok(())
-    );
-    assert_eq!(
-        judge(&allow(&["loopback"]), plain, public),
-        Err(Forbidden::PlainHttp)
-    );
+    assert_eq!(judge(&allow(&["loopback"]), outside, address("127.0.0.1")), Ok(()));
+    assert_eq!(judge(&allow(&["loopback"]), plain, public), Err(Forbidden::PlainHttp));
 }
 
 #[test]
 fn a_value_is_a_word_an_address_or_a_cidr() {
-    assert_eq!(
-        "10.1.2.3/8"
-            .parse::<AllowedEndpoint>()
-            .map(|v| v.to_string())
-            .as_deref(),
-        Ok("10.0.0.0/8")
-    );
-    assert_eq!(
-        "::1".parse::<AllowedEndpoint>().map(|v| v.to_string()).as_deref(),
-        Ok("::1/128")
-    );
+    assert_eq!("10.1.2.3/8".parse::<AllowedEndpoint>().map(|v| v.to_string()).as_deref(), Ok("10.0.0.0/8"));
+    assert_eq!("::1".parse::<AllowedEndpoint>().map(|v| v.to_string()).as_deref(), Ok("::1/128"));
     for bad in ["", "Loopback", "localhost", "10.0.0.0/33", "all"] {
         assert!(bad.parse::<AllowedEndpoint>().is_err(), "{bad}");
     }

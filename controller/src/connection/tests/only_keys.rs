@@ -64,11 +64,7 @@ impl Destinations for OnlyKeys {
     }
 
     async fn access_keys(&self, destination: &Destination) -> Result<AccessKeys, AccessKeysError> {
-        if destination.name.as_str() == "without-keys" {
-            Err(AccessKeysError::NotFound)
-        } else {
-            Ok(keys())
-        }
+        if destination.name.as_str() == "without-keys" { Err(AccessKeysError::NotFound) } else { Ok(keys()) }
     }
 
     async fn has_access_keys(&self, _: &Destination) -> Result<bool, StorageError> {

@@ -24,10 +24,7 @@ async fn sts(answer: fn(&Form) -> (u16, &'static str)) -> (Sts, Forms) {
             let form: Form = url::form_urlencoded::parse(&body).into_owned().collect();
             let (status, body) = answer(&form);
             log.lock().expect("not poisoned").push(form);
-            Response::builder()
-                .status(status)
-                .body(Body::from(body))
-                .expect("a response")
+            Response::builder().status(status).body(Body::from(body)).expect("a response")
         }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -42,21 +39,12 @@ async fn sts(answer: fn(&Form) -> (u16, &'static str)) -> (Sts, Forms) {
         .http_client(operators_client(trust(None).expect("no certificates")))
         .build();
     let principal = "arn:aws:iam::111122223333:role/ctl".to_owned();
-    (
-        Sts::with_client(aws_sdk_sts::Client::from_conf(config), principal),
-        forms,
-    )
+    (Sts::with_client(aws_sdk_sts::Client::from_conf(config), principal), forms)
 }
 
 fn connected(sts: Sts, endpoint: &str) -> (Connection, Destination) {
     let role = Auth::IamRole("arn:aws:iam::999999999999:role/acme".parse().expect("role"));
-    (
-        Connection {
-            sts,
-            ..connection(&["loopback"])
-        },
-        destination(endpoint, role),
-    )
+    (Connection { sts, ..connection(&["loopback"]) }, destination(endpoint, role))
 }
 
 fn healthy_store(request: &Request) -> (u16, &'static str) {
@@ -73,15 +61,9 @@ fn healthy_store(request: &Request) -> (u16, &'static str) {
 async fn every_batch_mints_its_own_credentials_with_the_external_id_and_a_narrow_policy() {
     let (sts, forms) = sts(|_| (200, MINTED)).await;
     let (endpoint, _) = store(|request| {
-        let signed_with = request
-            .headers()
-            .get("authorization")
-            .and_then(|value| value.to_str().ok());
+        let signed_with = request.headers().get("authorization").and_then(|value| value.to_str().ok());
         let minted = signed_with.is_some_and(|text| text.contains("ASIAMINTED/"))
-            && request
-                .headers()
-                .get("x-amz-security-token")
-                .is_some_and(|token| token == "token");
+            && request.headers().get("x-amz-security-token").is_some_and(|token| token == "token");
         if minted { (200, "") } else { (403, DENIED) }
     })
     .await;
@@ -96,37 +78,20 @@ async fn every_batch_mints_its_own_credentials_with_the_external_id_and_a_narrow
     assert_eq!(form["DurationSeconds"], "900");
     // printf uid | sha256sum
     assert_eq!(form["RoleSessionName"], "barndoor-17b788a7");
-    assert!(
-        form["Policy"].contains("arn:aws:s3:::acme-audit/audit-events/*"),
-        "{}",
-        form["Policy"]
-    );
+    assert!(form["Policy"].contains("arn:aws:s3:::acme-audit/audit-events/*"), "{}", form["Policy"]);
 }
 
 #[tokio::test]
 async fn a_check_tries_without_the_external_id_and_is_content_when_that_is_refused() {
-    let (sts, forms) = sts(|form| {
-        if form.contains_key("ExternalId") {
-            (200, MINTED)
-        } else {
-            (403, DENIED_BY_STS)
-        }
-    })
-    .await;
+    let (sts, forms) =
+        sts(|form| if form.contains_key("ExternalId") { (200, MINTED) } else { (403, DENIED_BY_STS) }).await;
     let (endpoint, _) = store(healthy_store).await;
     let (connection, destination) = connected(sts, &endpoint);
     let report = connection.check(&destination, KeySource::Stored).await;
-    assert_eq!(
-        (report.healthy, report.reason),
-        (true, Reason::Healthy),
-        "{report:?}"
-    );
+    assert_eq!((report.healthy, report.reason), (true, Reason::Healthy), "{report:?}");
     assert!(report.steps.iter().all(|step| step.result == StepResult::Passed));
     let forms = forms.lock().expect("not poisoned").clone();
-    let probe = forms
-        .iter()
-        .find(|form| !form.contains_key("ExternalId"))
-        .expect("a probe");
+    let probe = forms.iter().find(|form| !form.contains_key("ExternalId")).expect("a probe");
     assert!(probe["Policy"].contains("Deny"), "{}", probe["Policy"]);
 }
 
@@ -136,11 +101,7 @@ async fn a_role_that_anybody_may_name_is_a_warning() {
     let (endpoint, _) = store(healthy_store).await;
     let (connection, destination) = connected(sts, &endpoint);
     let report = connection.check(&destination, KeySource::Stored).await;
-    assert_eq!(
-        (report.healthy, report.reason),
-        (true, Reason::ExternalIdNotEnforced),
-        "{report:?}"
-    );
+    assert_eq!((report.healthy, report.reason), (true, Reason::ExternalIdNotEnforced), "{report:?}");
     assert!(report.remedy.contains(&"ab".repeat(32)), "{}", report.remedy);
 }
 
@@ -151,27 +112,10 @@ async fn a_refused_role_is_told_with_both_halves_of_the_trust_policy() {
     let (connection, destination) = connected(sts, &endpoint);
     let report = connection.check(&destination, KeySource::Stored).await;
     assert_eq!((report.healthy, report.reason), (false, Reason::AssumeRoleDenied));
-    assert!(
-        report
-            .message
-            .contains("not authorized to perform: sts:AssumeRole"),
-        "{}",
-        report.message
-    );
-    assert!(
-        report.remedy.contains("arn:aws:iam::111122223333:role/ctl"),
-        "{}",
-        report.remedy
-    );
-    let issue = connection
-        .open(&destination, &destination.place)
-        .await
-        .err()
-        .expect("refused");
-    assert_eq!(
-        (issue.operation, issue.code.as_deref()),
-        ("AssumeRole", Some("AccessDenied"))
-    );
+    assert!(report.message.contains("not authorized to perform: sts:AssumeRole"), "{}", report.message);
+    assert!(report.remedy.contains("arn:aws:iam::111122223333:role/ctl"), "{}", report.remedy);
+    let issue = connection.open(&destination, &destination.place).await.err().expect("refused");
+    assert_eq!((issue.operation, issue.code.as_deref()), ("AssumeRole", Some("AccessDenied")));
     assert!(seen.all().is_empty());
 }
 
@@ -179,11 +123,7 @@ async fn a_refused_role_is_told_with_both_halves_of_the_trust_policy() {
 async fn an_unreachable_sts_is_not_the_customers_fault() {
     let (sts, _) = sts(|_| (503, "")).await;
     let (connection, destination) = connected(sts, "http://127.0.0.1:1");
-    let issue = connection
-        .open(&destination, &destination.place)
-        .await
-        .err()
-        .expect("refused");
+    let issue = connection.open(&destination, &destination.place).await.err().expect("refused");
     assert_eq!(issue.reason, Reason::StoreError);
 }
 
