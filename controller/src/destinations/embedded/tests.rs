@@ -357,10 +357,9 @@ async fn an_organization_may_have_so_many_destinations_and_no_more() {
         "{refused}"
     );
     declare(0).await.expect("those that are there may change");
-    let other = embedded.declare(
-        &organization("acme-2"),
-        &name("audit"),
-        declaration("acme-audit", role()),
-    );
-    other.await.expect("every organization has its own limit");
+    let other = organization("acme-2");
+    embedded
+        .declare(&other, &name("audit"), declaration("acme-audit", role()))
+        .await
+        .expect("every organization has its own limit");
 }
