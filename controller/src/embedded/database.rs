@@ -35,6 +35,9 @@ pub enum Fault {
     /// The database could not be opened again after a failure.
     #[error("the database failed and could not be opened again: {0}")]
     NotReopened(Arc<OpenError>),
+    /// An operation, or redb on a damaged file, panicked.
+    #[error("an operation on the database panicked; the log has the details")]
+    Panicked,
     /// The database was closed, or its writer is gone.
     #[error("the database is closed")]
     Closed,
@@ -44,7 +47,7 @@ impl Fault {
     /// Whether the whole transaction is lost, not only one operation in it.
     pub(super) fn ends_transaction(&self) -> bool {
         match self {
-            Self::Redb(_) | Self::NotReopened(_) | Self::Closed => true,
+            Self::Redb(_) | Self::NotReopened(_) | Self::Panicked | Self::Closed => true,
             Self::Unreadable { .. } => false,
         }
     }
@@ -58,7 +61,7 @@ impl Fault {
                 }
                 _ => false,
             },
-            Self::Unreadable { .. } | Self::NotReopened(_) | Self::Closed => false,
+            Self::Unreadable { .. } | Self::NotReopened(_) | Self::Panicked | Self::Closed => false,
         }
     }
 }
@@ -160,8 +163,13 @@ impl Database {
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || shared.with(|database| work(&database.begin_read()?)))
             .await
-            // The task is never cancelled, so it panicked, or the runtime is going down.
-            .unwrap_or(Err(Fault::Closed));
+            .unwrap_or_else(|ended| {
+                Err(if ended.is_panic() {
+                    Fault::Panicked
+                } else {
+                    Fault::Closed
+                })
+            });
         if read.as_ref().is_err_and(Fault::ends_transaction) {
             // An I/O error latches in redb; a write notices and opens the database again.
             let _ = self.write(0, |_| Ok(()), |()| {}).await;

@@ -195,3 +195,34 @@ async fn a_delivery_record_is_swapped_only_for_its_successor() {
     assert_eq!(embedded.of_organization(&acme).await.expect("reads"), [(destination.uid, record)]);
     assert_eq!(embedded.of_organization(&OrganizationUid::new("acm")).await.expect("reads"), []);
 }
+
+#[tokio::test]
+async fn an_organization_may_have_so_many_destinations_and_no_more() {
+    let (_folder, embedded) = fresh();
+    let declare = async |number: usize| {
+        let name = name(&format!("audit-{number}"));
+        embedded
+            .declare(&acme(), &name, declaration("acme-audit", role()))
+            .await
+    };
+    let all = futures_util::future::join_all((0..MAX_DESTINATIONS_PER_ORGANIZATION).map(declare)).await;
+    assert!(all.iter().all(Result::is_ok));
+    let refused = declare(MAX_DESTINATIONS_PER_ORGANIZATION)
+        .await
+        .expect_err("one too many");
+    assert!(
+        matches!(
+            refused,
+            DeclareError::TooMany {
+                limit: MAX_DESTINATIONS_PER_ORGANIZATION
+            }
+        ),
+        "{refused}"
+    );
+    declare(0).await.expect("those that are there may change");
+    let other = organization("acme-2");
+    embedded
+        .declare(&other, &name("audit"), declaration("acme-audit", role()))
+        .await
+        .expect("every organization has its own limit");
+}

