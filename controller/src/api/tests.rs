@@ -189,9 +189,7 @@ impl World {
             .uri(format!("{PREFIX}/{path}"))
             .header(AUTHORIZATION, format!("Bearer {token}"));
         let request = match body {
-            Some(body) => {
-                request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
-            }
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
             None => request.body(Body::empty()),
         };
         self.send(request.expect("a request")).await

@@ -47,10 +47,18 @@ impl Tokens {
         }
     }
 
-    fn issue(&self, client_id: &ClientId, now: Timestamp) -> Result<TokenAnswer, jsonwebtoken::errors::Error> {
+    fn issue(
+        &self,
+        client_id: &ClientId,
+        now: Timestamp,
+    ) -> Result<TokenAnswer, jsonwebtoken::errors::Error> {
         let iat = now.as_second();
-        let claims =
-            Claims { iss: ISSUER.to_owned(), sub: client_id.to_string(), iat, exp: iat + TOKEN_VALID_SECONDS };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: client_id.to_string(),
+            iat,
+            exp: iat + TOKEN_VALID_SECONDS,
+        };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?;
         Ok(TokenAnswer {
             access_token: Secret::new(token),

@@ -10,7 +10,8 @@ async fn a_token_is_answered_to_form_and_basic_credentials_alike() {
     let made = world.call_as(&world.admin, Method::POST, "clients", Some(body)).await;
     assert_eq!(made.status, StatusCode::CREATED);
     assert_eq!(made.body["token_url"], "https://export.example/oauth2/token");
-    let (id, secret) = (made.body["client_id"].as_str().expect("id"), made.body["client_secret"].as_str().expect("secret"));
+    let (id, secret) =
+        (made.body["client_id"].as_str().expect("id"), made.body["client_secret"].as_str().expect("secret"));
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let answered = world.ask_for_token(&form).await;
     assert_eq!((answered.status, &answered.body["token_type"]), (StatusCode::OK, &json!("Bearer")));
@@ -101,9 +102,15 @@ async fn an_organizations_admin_sees_and_makes_clients_of_that_organization_only
     let path = format!("clients/{}", elsewhere.id);
     assert_eq!(world.call_as(&admin, Method::DELETE, &path, None).await.problem().0, 404);
     let make = |body: Value| world.call_as(&admin, Method::POST, "clients", Some(body));
-    assert_eq!(make(json!({"organization": "acme", "scopes": ["events:write"]})).await.status, StatusCode::CREATED);
+    assert_eq!(
+        make(json!({"organization": "acme", "scopes": ["events:write"]})).await.status,
+        StatusCode::CREATED
+    );
     assert_eq!(make(json!({"organization": "other", "scopes": ["events:write"]})).await.problem().0, 404);
     assert_eq!(make(json!({"scopes": ["admin"]})).await.problem().0, 400);
     assert_eq!(make(json!({"organization": "acme", "scopes": []})).await.problem().0, 400);
-    assert_eq!(make(json!({"organization": "acme", "scopes": ["admin"], "name": "x"})).await.problem().0, 400);
+    assert_eq!(
+        make(json!({"organization": "acme", "scopes": ["admin"], "name": "x"})).await.problem().0,
+        400
+    );
 }

@@ -35,7 +35,9 @@ async fn a_bad_body_is_refused_in_words_that_help() {
 #[tokio::test]
 async fn a_malformed_name_is_named() {
     let world = World::new().await;
-    for (path, field) in [("exports/Acme", "organization_id"), ("exports/acme/a_b", "name"), ("exports/acme/%ff", "name")] {
+    for (path, field) in
+        [("exports/Acme", "organization_id"), ("exports/acme/a_b", "name"), ("exports/acme/%ff", "name")]
+    {
         let refused = world.get(path).await;
         assert_eq!((refused.problem().0, &refused.body["field"]), (400, &json!(field)), "{path}");
     }

@@ -41,7 +41,10 @@ async fn events_are_kept_once_a_destination_wishes_to_stream() {
     let answered = send(&world, &[], format!("{}nonsense\n{}", events(1), event(2))).await;
     assert_eq!((&answered.body["accepted"], &answered.body["rejected_count"]), (&json!(2), &json!(1)));
     assert_eq!((&answered.body["first"], &answered.body["last"]), (&json!("1"), &json!("2")));
-    assert_eq!((&answered.body["rejected"][0]["line"], &answered.body["rejected"][0]["reason"]), (&json!(2), &json!("InvalidJson")));
+    assert_eq!(
+        (&answered.body["rejected"][0]["line"], &answered.body["rejected"][0]["reason"]),
+        (&json!(2), &json!("InvalidJson"))
+    );
     let status = world.get("exports/acme/audit/status").await.body;
     assert_eq!((&status["delivery"]["accepted"], &status["delivery"]["backlog"]), (&json!(2), &json!(2)));
     assert!(status["delivery"]["oldest_pending_at"].is_string());
@@ -50,9 +53,22 @@ async fn events_are_kept_once_a_destination_wishes_to_stream() {
 #[tokio::test]
 async fn the_bytes_of_an_event_are_stored_unchanged() {
     let world = streaming().await;
-    let odd = " {\"timestamp\":\"2026-01-31T12:00:00Z\",\"type\":\"AUDIT\", \"id\":\"\\u00e9\",\"n\":1e999}\t";
+    let odd =
+        " {\"timestamp\":\"2026-01-31T12:00:00Z\",\"type\":\"AUDIT\", \"id\":\"\\u00e9\",\"n\":1e999}\t";
     assert_eq!(send(&world, &[], format!("{odd}\r\n")).await.status, StatusCode::OK);
-    let batches = world.storage.read(&"acme".parse::<barndoor_crds::name::OrganizationName>().as_ref().map(Into::into).expect("a name"), 1, 1).await.expect("readable");
+    let batches = world
+        .storage
+        .read(
+            &"acme"
+                .parse::<barndoor_crds::name::OrganizationName>()
+                .as_ref()
+                .map(Into::into)
+                .expect("a name"),
+            1,
+            1,
+        )
+        .await
+        .expect("readable");
     assert_eq!(batches[0].event(0), odd.as_bytes());
 }
 
@@ -107,7 +123,10 @@ async fn what_is_too_long_or_of_another_kind_is_refused() {
     assert!(refused.text.contains("8388608"));
     let streamed = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(long)]));
     assert_eq!(send(&world, &[], streamed).await.problem(), (413, "BodyTooLarge"));
-    assert_eq!(send(&world, &[("content-encoding", "zstd")], "x").await.problem(), (415, "UnsupportedEncoding"));
+    assert_eq!(
+        send(&world, &[("content-encoding", "zstd")], "x").await.problem(),
+        (415, "UnsupportedEncoding")
+    );
     let json = Request::post(format!("{PREFIX}/events/acme"))
         .header(AUTHORIZATION, format!("Bearer {}", world.admin))
         .header(CONTENT_TYPE, "application/json")

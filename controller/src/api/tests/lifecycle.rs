@@ -30,7 +30,10 @@ async fn a_destination_is_created_paused_and_echoed_byte_for_byte() {
             "max_bytes": 8_388_608, "format": "datadog-json", "paused": true,
         })
     );
-    assert_eq!((&export["organization_id"], &export["export_type"]), (&json!("acme"), &json!("datadog-json")));
+    assert_eq!(
+        (&export["organization_id"], &export["export_type"]),
+        (&json!("acme"), &json!("datadog-json"))
+    );
 }
 
 #[tokio::test]
