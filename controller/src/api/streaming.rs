@@ -153,6 +153,10 @@ async fn require_stored_keys(state: &AppState, saved: Option<&Destination>) -> A
 
 async fn check_and_save(state: &AppState, destination: &Destination) -> Result<CheckReport, StorageError> {
     let report = run_check(state, destination, KeySource::Stored).await;
+    let now_declared = state.destinations.find(&destination.organization, &destination.name).await?;
+    if !now_declared.is_some_and(|now| now.uid == destination.uid && now.connects_like(destination)) {
+        return Ok(report);
+    }
     let mut health = super::health(state, destination).await?;
     if report.healthy {
         health.healthy_at = Some(report.at);
