@@ -8,16 +8,13 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-pub mod allowed_endpoint;
 mod check;
 mod client;
 #[cfg(test)]
 mod configuration_page;
-mod data_dir;
 pub mod destination_ref;
 pub mod duration;
 mod logging;
-pub mod master_key;
 mod output;
 mod rest_client;
 pub mod run;

@@ -154,19 +154,10 @@ impl Connection {
 impl ObjectStores for Connection {
     async fn open(&self, destination: &Destination, place: &Place) -> Result<Box<dyn Session>, Issue> {
         let reach = Reach::of(place, &destination.auth);
-        self.preflight(destination, place, reach)
-            .await
-            .map_err(|failure| {
-                Party {
-                    place: place.clone(),
-                    role: None,
-                }
-                .diagnose(Operation::PutObject, &failure)
-            })?;
-        let entry = self
-            .mint()
-            .enter(destination, place, &KeySource::Stored, Turn::Batch)
-            .await?;
+        self.preflight(destination, place, reach).await.map_err(|failure| {
+            Party { place: place.clone(), role: None }.diagnose(Operation::PutObject, &failure)
+        })?;
+        let entry = self.mint().enter(destination, place, &KeySource::Stored, Turn::Batch).await?;
         Ok(Box::new(self.bucket(entry, reach)))
     }
 }

@@ -109,12 +109,7 @@ impl Embedded {
     /// # Errors
     /// In words for the operator, with a remedy.
     pub fn open(config: EmbeddedConfig) -> Result<Self, OpenError> {
-        let EmbeddedConfig {
-            data_dir,
-            master_key,
-            limits,
-            clock,
-        } = config;
+        let EmbeddedConfig { data_dir, master_key, limits, clock } = config;
         let folder = Folder::lock(&data_dir)?;
         let database_file = folder.database_file();
         let opener = folder.opener()?;
@@ -136,9 +131,7 @@ impl Embedded {
             destination_changes: broadcast::Sender::new(CHANGES_KEPT),
             _folder: folder,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Finishes the writes that were queued and closes the database. Every later operation fails.

@@ -70,8 +70,7 @@ impl Events {
         self.bytes.extend_from_slice(event);
         self.bytes.push(b'\n');
         // Ingest's decoded limit of 32 MiB is far below u32::MAX.
-        self.ends
-            .push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
+        self.ends.push(u32::try_from(self.bytes.len()).expect("ingest bounds a batch to 32 MiB"));
         self.types.push(event_type);
     }
 

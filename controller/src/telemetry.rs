@@ -40,6 +40,7 @@ pub struct Telemetry {
     delivered_events: Counter,
     delivered_objects: Counter,
     delivered_bytes: Counter,
+    dropped_events: Counter,
     failed_attempts: Family<Labels, Counter>,
     put_seconds: Histogram,
     log_bytes: Gauge,
@@ -76,6 +77,7 @@ impl Telemetry {
             delivered_events: Counter::default(),
             delivered_objects: Counter::default(),
             delivered_bytes: Counter::default(),
+            dropped_events: Counter::default(),
             failed_attempts: Family::default(),
             put_seconds: seconds(),
             log_bytes: Gauge::default(),
@@ -110,6 +112,11 @@ impl Telemetry {
         );
         registry.register("export_delivered_objects", "Objects uploaded", self.delivered_objects.clone());
         registry.register("export_delivered_bytes", "Bytes uploaded", self.delivered_bytes.clone());
+        registry.register(
+            "export_dropped_events",
+            "Events that grew older than the retention before they were delivered",
+            self.dropped_events.clone(),
+        );
         registry.register(
             "export_failed_attempts",
             "Deliveries that failed and are tried again",
@@ -150,6 +157,11 @@ impl Telemetry {
         self.delivered_objects.inc();
         self.delivered_events.inc_by(events);
         self.delivered_bytes.inc_by(uploaded_bytes);
+    }
+
+    /// Events were dropped by the retention.
+    pub fn dropped(&self, events: u64) {
+        self.dropped_events.inc_by(events);
     }
 
     /// A delivery failed and will be tried again.

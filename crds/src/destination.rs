@@ -38,7 +38,7 @@ pub const REQUESTED_AT_ANNOTATION: &str = "export.barndoor.ai/requestedAt";
     status = "ExportDestinationStatus",
     derive = "PartialEq",
     doc = "An S3-compatible bucket that the namespace's audit events are delivered to, exactly once and in order.",
-    validation = Rule::new("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')")
+    validation = Rule::new("size(self.metadata.name) <= 63 && !self.metadata.name.contains('.')")
         .message("metadata.name must be 1 to 63 characters of a-z, 0-9 and \"-\", beginning and ending with a letter or digit"),
     printcolumn(name = "Status", type_ = "string", description = "What streaming is doing.", json_path = ".status.conditions[?(@.type==\"Streaming\")].reason"),
     printcolumn(name = "Ready", type_ = "string", description = "Whether what was declared is in force.", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),

@@ -259,10 +259,12 @@ pub(crate) mod tests {
         assert_eq!(taken.and_then(|object| object.event_ids()), Ok(vec!["a".to_owned(), "b".to_owned()]));
     }
 
+    type Change = fn(&mut StoredObject);
+
     #[test]
     fn what_an_object_must_not_be_is_noticed() {
         let good = object(1, 2, &[r#"{"id":"a"}"#], None);
-        let changes: [(&str, fn(&mut StoredObject)); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("a second member", |object| {
                 object.body = [&object.body[..], &gzip(b"{}\n")].concat().into();
             }),

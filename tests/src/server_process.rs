@@ -14,18 +14,19 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Runs "$@" and prints its pid; ends as it ends; kills it, and sweeps `$SWEEP`, when standard input closes.
+/// Runs "$@" and prints its pid; kills it when standard input closes; ends as it ends, and sweeps `$SWEEP` then.
 const LEASH: &str = r#"
 exec 3<&0
 "$@" </dev/null 3<&- >>"$LOG" 2>&1 &
 server=$!
 echo $server
-(cat <&3 >/dev/null; kill -9 $server 2>/dev/null; [ -z "$SWEEP" ] || { sleep 0.3; rm -rf "$SWEEP"; }) >/dev/null 2>&1 &
+(cat <&3; kill -9 $server) >/dev/null 2>&1 &
 watch=$!
 exec 3<&-
 wait $server
 code=$?
 kill -9 $watch
+[ -z "$SWEEP" ] || rm -rf "$SWEEP"
 exit $code
 "#;
 
@@ -51,11 +52,20 @@ pub fn target_folder() -> PathBuf {
         .to_owned()
 }
 
-/// A fresh log file of this name; earlier runs' logs of the same name are replaced.
+/// How long logs of earlier runs are kept.
+const LOG_KEPT: Duration = Duration::from_hours(24);
+
+/// A fresh log file of this name; yesterday's are removed.
 fn fresh_log(name: &str) -> PathBuf {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let folder = target_folder().join("e2e-logs");
     fs::create_dir_all(&folder).expect("the target folder is writable");
+    for old in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let age = old.metadata().and_then(|of| of.modified()).ok().and_then(|at| at.elapsed().ok());
+        if age.is_some_and(|age| age > LOG_KEPT) {
+            let _ = fs::remove_file(old.path());
+        }
+    }
     let log =
         folder.join(format!("{name}-{}-{}.log", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     File::create(&log).expect("the log folder is writable");

@@ -8,9 +8,9 @@ use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, ValueEnum};
 use url::Url;
 
-use super::allowed_endpoint::AllowedEndpoint;
 use super::duration::Seconds;
 use super::size::{EventLogLimit, Share};
+use crate::connection::guard::AllowedEndpoint;
 
 const SERVER: &str = "Server";
 const EVENTS: &str = "Events";

@@ -32,10 +32,7 @@ fn find(
     table: &impl ReadableTable<&'static str, &'static [u8]>,
     id: &ClientId,
 ) -> Result<Option<Row>, Fault> {
-    table
-        .get(id.as_str())?
-        .map(|row| decode(WHAT, row.value()))
-        .transpose()
+    table.get(id.as_str())?.map(|row| decode(WHAT, row.value())).transpose()
 }
 
 #[async_trait]
@@ -51,22 +48,12 @@ impl Clients for Embedded {
                     writing.wrote_nothing();
                     return Ok(Err(AddClientError::TooMany { limit: MAX_CLIENTS }));
                 }
-                let NewClient {
-                    organization,
-                    scopes,
-                    description,
-                } = client;
+                let NewClient { organization, scopes, description } = client;
                 let created_at = clock.now();
                 let now = u64::try_from(created_at.as_millisecond()).unwrap_or(0);
                 let ulid = Ulid::from_parts(now, u128::from_be_bytes(random()));
                 let id = ClientId::new(ulid.to_string().to_ascii_lowercase());
-                let client = Client {
-                    id,
-                    organization,
-                    scopes,
-                    created_at,
-                    description,
-                };
+                let client = Client { id, organization, scopes, created_at, description };
                 let row = Row { client, secret: hash };
                 table.insert(row.client.id.as_str(), encode(&row).as_slice())?;
                 Ok(Ok(row.client))
@@ -98,10 +85,8 @@ impl Clients for Embedded {
 
     async fn find(&self, id: &ClientId) -> Result<Option<Client>, StorageError> {
         let id = id.clone();
-        let found = self
-            .inner()
-            .database
-            .read(move |transaction| find(&transaction.open_table(CLIENTS)?, &id));
+        let found =
+            self.inner().database.read(move |transaction| find(&transaction.open_table(CLIENTS)?, &id));
         Ok(found.await?.map(|row| row.client))
     }
 
@@ -125,13 +110,8 @@ impl Clients for Embedded {
 
     async fn verify(&self, id: &ClientId, secret: &ClientSecret) -> Result<Option<Client>, StorageError> {
         let id = id.clone();
-        let found = self
-            .inner()
-            .database
-            .read(move |transaction| find(&transaction.open_table(CLIENTS)?, &id));
-        Ok(found
-            .await?
-            .filter(|row| row.secret.is_of(secret))
-            .map(|row| row.client))
+        let found =
+            self.inner().database.read(move |transaction| find(&transaction.open_table(CLIENTS)?, &id));
+        Ok(found.await?.filter(|row| row.secret.is_of(secret)).map(|row| row.client))
     }
 }

@@ -39,9 +39,7 @@ impl Deadline {
         let call = Box::pin(call);
         let own_end = Instant::now() + Duration::from_secs(seconds);
         async move {
-            tokio::time::timeout_at(own_end.min(self.0), call)
-                .await
-                .map_err(|_| Failure::timed_out(seconds))
+            tokio::time::timeout_at(own_end.min(self.0), call).await.map_err(|_| Failure::timed_out(seconds))
         }
     }
 
@@ -75,16 +73,10 @@ async fn run(
     let place = &destination.place;
     let reach = Reach::of(place, &destination.auth);
     if let Err(failure) = connection.preflight(destination, place, reach).await {
-        let party = Party {
-            place: place.clone(),
-            role: None,
-        };
+        let party = Party { place: place.clone(), role: None };
         return vec![
             skipped(StepName::AssumeRole, "not tried: the endpoint is not allowed"),
-            failed(
-                StepName::HeadBucket,
-                party.diagnose(Operation::HeadBucket, &failure),
-            ),
+            failed(StepName::HeadBucket, party.diagnose(Operation::HeadBucket, &failure)),
             skipped(StepName::WritePermission, EARLIER),
         ];
     }
@@ -98,10 +90,7 @@ async fn run(
                 Ok(Ok(entry)) => steps.extend(store_steps(&connection.bucket(entry, reach), deadline).await),
                 Ok(Err(issue)) => steps.extend(no_store_steps(issue)),
                 Err(late) => {
-                    let party = Party {
-                        place: place.clone(),
-                        role: None,
-                    };
+                    let party = Party { place: place.clone(), role: None };
                     steps.extend(no_store_steps(party.diagnose(Operation::HeadBucket, &late)));
                 }
             }
@@ -113,19 +102,15 @@ async fn run(
             let (enforcement, store) = tokio::join!(probe, store_steps(&bucket, deadline));
             let assumed = match enforcement {
                 Ok(Enforcement::Missing) => external_id_warning(bucket.party()),
-                Ok(Enforcement::NotDisproved) | Err(_) => passed(
-                    StepName::AssumeRole,
-                    format!("{arn} was assumed with the External ID"),
-                ),
+                Ok(Enforcement::NotDisproved) | Err(_) => {
+                    passed(StepName::AssumeRole, format!("{arn} was assumed with the External ID"))
+                }
             };
             std::iter::once(assumed).chain(store).collect()
         }
         (Auth::IamRole(_), Ok(Err(issue))) => no_role_steps(issue),
         (Auth::IamRole(_), Err(late)) => {
-            let party = Party {
-                place: place.clone(),
-                role: None,
-            };
+            let party = Party { place: place.clone(), role: None };
             no_role_steps(party.diagnose(Operation::AssumeRole, &late))
         }
     }
@@ -143,58 +128,41 @@ async fn store_steps(bucket: &Bucket, deadline: Deadline) -> [CheckStep; 2] {
 async fn head_step(bucket: &Bucket, deadline: Deadline) -> CheckStep {
     let name = StepName::HeadBucket;
     let issue = |operation, failure: &Failure| bucket.party().diagnose(operation, failure);
-    let head = match deadline.request(bucket.head()).await {
-        Ok(()) => None,
-        Err(Failure::Answered(head)) if head.code.is_none() && head.status >= 300 => Some(head),
+    match deadline.request(bucket.head()).await {
+        Ok(()) => {}
+        Err(Failure::Answered(head)) if head.status >= 300 => {
+            // HEAD answers have no body: another call is asked for the store's own words. Like HEAD it names no prefix.
+            let listed = deadline.request(bucket.first_key("")).await;
+            // Some stores ask more for HeadBucket than for a listing; a bucket that can be listed is there.
+            if !(head.status == 403 && listed.is_ok()) {
+                let words = match listed {
+                    Err(words @ Failure::Answered(Answer { code: Some(_), .. })) => Some(words),
+                    Ok(_) | Err(_) => deadline.request(bucket.location()).await.err(),
+                };
+                let failure = Failure::Answered(explained(head, words));
+                return failed(name, issue(Operation::HeadBucket, &failure));
+            }
+        }
         Err(failure) => return failed(name, issue(Operation::HeadBucket, &failure)),
-    };
-    let Some(head) = head else {
-        return match deadline.request(bucket.location()).await {
-            Err(failure @ Failure::Answered(Answer { status: 0..=299, .. })) => {
-                failed(name, issue(Operation::GetBucketLocation, &failure))
-            }
-            Err(failure @ Failure::Answered(Answer { status: 403, .. })) => {
-                warning(name, issue(Operation::GetBucketLocation, &failure))
-            }
-            // The bucket was seen; a store without the other call delivers all the same.
-            Ok(()) | Err(_) => passed(
-                name,
-                format!("the bucket {} is there", bucket.party().place.bucket),
-            ),
-        };
-    };
-    // HEAD answers have no body: another call is asked for the store's own words.
-    let listed = deadline
-        .request(bucket.first_key(bucket.party().place.prefix.as_str()))
-        .await;
-    let located = match &listed {
-        Err(Failure::Answered(Answer { code: Some(_), .. })) => None,
-        Ok(_) | Err(_) => Some(deadline.request(bucket.location()).await),
-    };
-    let words = listed.as_ref().err().or_else(|| located.as_ref()?.as_ref().err());
-    let failure = Failure::Answered(explained(head, words));
-    let issue = issue(Operation::HeadBucket, &failure);
-    match (listed, issue.reason) {
-        // Google's object roles may list and write, and not see the bucket itself.
-        (Ok(_), Reason::HeadBucketDenied) => warning(name, issue),
-        (Ok(_) | Err(_), _) => failed(name, issue),
+    }
+    match deadline.request(bucket.location()).await {
+        Err(failure @ Failure::Answered(Answer { status: 0..=299, .. })) => {
+            failed(name, issue(Operation::GetBucketLocation, &failure))
+        }
+        Err(failure @ Failure::Answered(Answer { status: 403, .. })) => {
+            warning(name, issue(Operation::GetBucketLocation, &failure))
+        }
+        // The bucket was seen; a store without this call delivers all the same.
+        Ok(()) | Err(_) => passed(name, format!("the bucket {} is there", bucket.party().place.bucket)),
     }
 }
 
 /// A bodyless answer with the words that the same store gave to another call.
-fn explained(head: Answer, words: Option<&Failure>) -> Answer {
+fn explained(head: Answer, words: Option<Failure>) -> Answer {
     match words {
-        Some(Failure::Answered(Answer {
-            status,
-            code: Some(code),
-            message,
-            bucket_region,
-        })) => Answer {
-            status: *status,
-            code: Some(code.clone()),
-            message: message.clone(),
-            bucket_region: head.bucket_region.or_else(|| bucket_region.clone()),
-        },
+        Some(Failure::Answered(Answer { status, code: Some(code), message, bucket_region })) => {
+            Answer { status, code: Some(code), message, bucket_region: head.bucket_region.or(bucket_region) }
+        }
         Some(_) | None => head,
     }
 }
@@ -216,13 +184,7 @@ async fn write_step(bucket: &Bucket, deadline: Deadline) -> CheckStep {
             Err(failure) => {
                 let issue = bucket.party().diagnose(Operation::DeleteObject, &failure);
                 let key = bucket.write_check_key();
-                let Issue {
-                    operation: _,
-                    reason: _,
-                    code,
-                    message,
-                    remedy: _,
-                } = issue;
+                let Issue { operation: _, reason: _, code, message, remedy: _ } = issue;
                 CheckStep {
                     name,
                     result: StepResult::Warning,
@@ -248,26 +210,12 @@ const EARLIER: &str = "not tried: an earlier step failed";
 
 fn passed(name: StepName, message: String) -> CheckStep {
     let (result, reason) = (StepResult::Passed, Reason::Healthy);
-    CheckStep {
-        name,
-        result,
-        reason,
-        code: None,
-        message,
-        remedy: String::new(),
-    }
+    CheckStep { name, result, reason, code: None, message, remedy: String::new() }
 }
 
 fn skipped(name: StepName, message: &str) -> CheckStep {
     let (result, reason) = (StepResult::Skipped, Reason::NotChecked);
-    CheckStep {
-        name,
-        result,
-        reason,
-        code: None,
-        message: message.to_owned(),
-        remedy: String::new(),
-    }
+    CheckStep { name, result, reason, code: None, message: message.to_owned(), remedy: String::new() }
 }
 
 fn failed(name: StepName, issue: Issue) -> CheckStep {
@@ -279,21 +227,8 @@ fn warning(name: StepName, issue: Issue) -> CheckStep {
 }
 
 fn told(name: StepName, result: StepResult, issue: Issue) -> CheckStep {
-    let Issue {
-        operation,
-        reason,
-        code,
-        message,
-        remedy,
-    } = issue;
-    CheckStep {
-        name,
-        result,
-        reason,
-        code,
-        message: format!("{operation}: {message}"),
-        remedy,
-    }
+    let Issue { operation, reason, code, message, remedy } = issue;
+    CheckStep { name, result, reason, code, message: format!("{operation}: {message}"), remedy }
 }
 
 fn external_id_warning(party: &Party) -> CheckStep {
@@ -314,10 +249,7 @@ fn external_id_warning(party: &Party) -> CheckStep {
 }
 
 fn no_store_steps(issue: Issue) -> [CheckStep; 2] {
-    [
-        failed(StepName::HeadBucket, issue),
-        skipped(StepName::WritePermission, EARLIER),
-    ]
+    [failed(StepName::HeadBucket, issue), skipped(StepName::WritePermission, EARLIER)]
 }
 
 fn no_role_steps(issue: Issue) -> Vec<CheckStep> {
@@ -335,21 +267,9 @@ fn report(at: Timestamp, generation: u64, steps: Vec<CheckStep>) -> CheckReport 
     let healthy = failure.is_none();
     let (reason, message, remedy) = match failure.or_else(|| first(StepResult::Warning)) {
         Some(step) => (step.reason, step.message.clone(), step.remedy.clone()),
-        None => (
-            Reason::Healthy,
-            "every step passed: events can be delivered".to_owned(),
-            String::new(),
-        ),
+        None => (Reason::Healthy, "every step passed: events can be delivered".to_owned(), String::new()),
     };
-    CheckReport {
-        at,
-        generation,
-        healthy,
-        reason,
-        message,
-        remedy,
-        steps,
-    }
+    CheckReport { at, generation, healthy, reason, message, remedy, steps }
 }
 
 #[cfg(test)]
@@ -357,59 +277,32 @@ mod tests {
     use super::*;
 
     fn step(name: StepName, result: StepResult, reason: Reason) -> CheckStep {
-        CheckStep {
-            name,
-            result,
-            reason,
-            code: None,
-            message: format!("{reason}"),
-            remedy: String::new(),
-        }
+        CheckStep { name, result, reason, code: None, message: format!("{reason}"), remedy: String::new() }
     }
 
     #[test]
     fn a_failure_speaks_for_the_check_and_a_warning_leaves_it_healthy() {
-        let warned = step(
-            StepName::AssumeRole,
-            StepResult::Warning,
-            Reason::ExternalIdNotEnforced,
-        );
+        let warned = step(StepName::AssumeRole, StepResult::Warning, Reason::ExternalIdNotEnforced);
         let denied = step(StepName::WritePermission, StepResult::Failed, Reason::WriteDenied);
         let both = report(Timestamp::UNIX_EPOCH, 7, vec![warned.clone(), denied]);
-        assert_eq!(
-            (both.healthy, both.reason, both.generation),
-            (false, Reason::WriteDenied, 7)
-        );
+        assert_eq!((both.healthy, both.reason, both.generation), (false, Reason::WriteDenied, 7));
         let only = report(Timestamp::UNIX_EPOCH, 7, vec![warned]);
         assert_eq!((only.healthy, only.reason), (true, Reason::ExternalIdNotEnforced));
-        assert!(
-            report(
-                Timestamp::UNIX_EPOCH,
-                7,
-                vec![passed(StepName::HeadBucket, String::new())]
-            )
-            .healthy
-        );
+        assert!(report(Timestamp::UNIX_EPOCH, 7, vec![passed(StepName::HeadBucket, String::new())]).healthy);
     }
 
     #[test]
     fn a_bodyless_refusal_borrows_the_words_of_another_call() {
-        let head = || Answer {
-            status: 403,
-            bucket_region: Some("eu-west-1".to_owned()),
-            ..Answer::default()
-        };
+        let head =
+            || Answer { status: 403, bucket_region: Some("eu-west-1".to_owned()), ..Answer::default() };
         let words = Failure::Answered(Answer {
             status: 404,
             code: Some("NoSuchBucket".to_owned()),
             message: Some("gone".to_owned()),
             bucket_region: None,
         });
-        let joined = explained(head(), Some(&words));
-        assert_eq!(
-            (joined.status, joined.code.as_deref()),
-            (404, Some("NoSuchBucket"))
-        );
+        let joined = explained(head(), Some(words));
+        assert_eq!((joined.status, joined.code.as_deref()), (404, Some("NoSuchBucket")));
         assert_eq!(joined.bucket_region.as_deref(), Some("eu-west-1"));
         assert_eq!(explained(head(), None), head());
     }

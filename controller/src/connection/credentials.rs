@@ -5,11 +5,12 @@ use aws_credential_types::Credentials;
 use barndoor_crds::aws::{ExternalId, RoleArn};
 use barndoor_crds::name::DestinationUid;
 use barndoor_crds::place::Place;
+use barndoor_crds::policy::{Policy, deny_all_session_policy, session_policy, write_policy};
 use barndoor_crds::reason::Reason;
 
 use super::OwnAccountRoles;
 use super::diagnose::{Context, Operation, RoleContext, diagnose};
-use super::failure::{Failure, NotSendable};
+use super::failure::{Answer, Failure, NotSendable};
 use super::principal::{PrincipalError, home};
 use super::sts::{AssumeRole, Sts, Turn};
 use crate::destinations::{AccessKeys, AccessKeysError, Auth, Destination, Destinations};
@@ -19,7 +20,6 @@ use crate::exporter::store::Issue;
 const READ_KEYS: &str = "ReadAccessKeys";
 
 /// Credentials, and what a remedy may say about them.
-#[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) credentials: Credentials,
     pub(crate) party: Party,
@@ -43,25 +43,12 @@ pub(crate) struct RoleParty {
 impl Party {
     /// The words for a failure.
     pub(crate) fn diagnose(&self, operation: Operation, failure: &Failure) -> Issue {
-        let role = self.role.as_ref().map(
-            |RoleParty {
-                 arn,
-                 principal_arn,
-                 external_id,
-             }| RoleContext {
-                arn,
-                principal_arn: principal_arn.as_deref(),
-                external_id,
-            },
-        );
-        diagnose(
-            operation,
-            failure,
-            &Context {
-                place: &self.place,
-                role,
-            },
-        )
+        let role = self.role.as_ref().map(|RoleParty { arn, principal_arn, external_id }| RoleContext {
+            arn,
+            principal_arn: principal_arn.as_deref(),
+            external_id,
+        });
+        diagnose(operation, failure, &Context { place: &self.place, role })
     }
 }
 
@@ -97,44 +84,32 @@ impl Mint<'_> {
             Auth::AccessKeys => {
                 let keys = match keys {
                     KeySource::Given(keys) => keys.clone(),
-                    KeySource::Stored => self
-                        .destinations
-                        .access_keys(destination)
-                        .await
-                        .map_err(|e| keys_issue(&e))?,
+                    KeySource::Stored => {
+                        self.destinations.access_keys(destination).await.map_err(|e| keys_issue(&e))?
+                    }
                 };
-                let AccessKeys {
-                    access_key_id,
-                    secret_access_key,
-                } = keys;
-                let credentials = Credentials::new(
-                    access_key_id,
-                    secret_access_key,
-                    None,
-                    None,
-                    "barndoor-access-keys",
-                );
-                Ok(Entry {
-                    credentials,
-                    party: Party {
-                        place: place.clone(),
-                        role: None,
-                    },
-                })
+                let AccessKeys { access_key_id, secret_access_key } = keys;
+                let credentials =
+                    Credentials::new(access_key_id, secret_access_key, None, None, "barndoor-access-keys");
+                Ok(Entry { credentials, party: Party { place: place.clone(), role: None } })
             }
             Auth::IamRole(arn) => {
                 let role = self.role_party(destination, arn).await?;
-                let party = Party {
-                    place: place.clone(),
-                    role: Some(role.clone()),
-                };
-                let request = AssumeRole {
+                let party = Party { place: place.clone(), role: Some(role.clone()) };
+                let request = |policy: Policy| AssumeRole {
                     role: arn,
                     external_id: Some(&role.external_id),
                     session_name: session_name(&destination.uid),
-                    session_policy: session_policy(place, arn),
+                    session_policy: policy.to_compact_json(),
                 };
-                match self.sts.assume_role(request, turn).await {
+                let Place { bucket, prefix, .. } = place;
+                let full = session_policy(arn.partition(), bucket, prefix);
+                let mut minted = self.sts.assume_role(request(full), turn).await;
+                if minted.as_ref().is_err_and(refuses_policy) {
+                    let without_kms = write_policy(arn.partition(), bucket, prefix, None);
+                    minted = self.sts.assume_role(request(without_kms), turn).await;
+                }
+                match minted {
                     Ok(credentials) => Ok(Entry { credentials, party }),
                     Err(failure) => Err(party.diagnose(Operation::AssumeRole, &failure)),
                 }
@@ -158,12 +133,11 @@ impl Mint<'_> {
             Ok(principal) => refuse_foreign_homes(principal, arn, self.own_account_roles)?,
             Err(PrincipalError::NoControllerIdentity) => {
                 let failure = Failure::NotSendable(NotSendable::NoIdentity);
-                let party = Party {
-                    place: destination.place.clone(),
-                    role: Some(party),
-                };
+                let party = Party { place: destination.place.clone(), role: Some(party) };
                 return Err(party.diagnose(Operation::AssumeRole, &failure));
             }
+            // Some STS look-alikes know AssumeRole only; without the rule there is nothing to compare the account with.
+            Err(PrincipalError::Unreachable(_)) if self.own_account_roles == OwnAccountRoles::Allowed => {}
             Err(error @ PrincipalError::Unreachable(_)) => {
                 return Err(assume_role_issue(
                     Reason::EndpointUnreachable,
@@ -181,13 +155,19 @@ impl Mint<'_> {
             role: arn,
             external_id: None,
             session_name: session_name(&destination.uid),
-            session_policy: DENY_ALL.to_owned(),
+            session_policy: deny_all_session_policy().to_compact_json(),
         };
         match self.sts.assume_role(request, Turn::Check).await {
             Ok(_) => Enforcement::Missing,
             Err(_) => Enforcement::NotDisproved,
         }
     }
+}
+
+/// STS look-alikes know no KMS: MinIO answers "invalid condition key 'kms:ViaService'". A narrower policy suits them.
+fn refuses_policy(failure: &Failure) -> bool {
+    matches!(failure, Failure::Answered(Answer { status: 400, code: Some(code), .. })
+        if code == "InvalidParameterValue" || code == "MalformedPolicyDocument")
 }
 
 /// What an attempt without the External ID shows.
@@ -198,9 +178,6 @@ pub(crate) enum Enforcement {
     /// It worked: the trust policy has no condition.
     Missing,
 }
-
-const DENY_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}"#;
 
 fn assume_role_issue(reason: Reason, message: impl Into<String>, remedy: impl Into<String>) -> Issue {
     Issue {
@@ -245,20 +222,13 @@ fn keys_issue(error: &AccessKeysError) -> Issue {
             Reason::SecretNotFound,
             "Store an Access Key ID and Secret Access Key with this destination, or switch to an IAM role.",
         ),
-        AccessKeysError::NotUsable(_) => (
-            Reason::SecretNotUsable,
-            "Store the Access Key ID and Secret Access Key again.",
-        ),
+        AccessKeysError::NotUsable(_) => {
+            (Reason::SecretNotUsable, "Store the Access Key ID and Secret Access Key again.")
+        }
         AccessKeysError::Storage(_) => (Reason::StoreError, "Nothing to do: it is tried again by itself."),
     };
     let message = super::failure::printable(&error.to_string(), super::failure::WORDS_MAX_BYTES);
-    Issue {
-        operation: READ_KEYS,
-        reason,
-        code: None,
-        message,
-        remedy: remedy.to_owned(),
-    }
+    Issue { operation: READ_KEYS, reason, code: None, message, remedy: remedy.to_owned() }
 }
 
 /// `barndoor-<destination:8>`: what the customer's CloudTrail shows.
@@ -271,26 +241,6 @@ fn session_name(uid: &DestinationUid) -> String {
         let _ = write!(name, "{byte:02x}");
     }
     name
-}
-
-/// What the minted credentials may do at most: this bucket, this prefix, its KMS keys through S3.
-fn session_policy(place: &Place, role: &RoleArn) -> String {
-    let partition = role.partition().name();
-    let Place { bucket, prefix, .. } = place;
-    serde_json::json!({
-        "Version": "2012-10-17",
-        "Statement": [
-            { "Effect": "Allow", "Action": "s3:PutObject", "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*") },
-            { "Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": format!("arn:{partition}:s3:::{bucket}") },
-            {
-                "Effect": "Allow",
-                "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
-                "Resource": "*",
-                "Condition": { "StringLike": { "kms:ViaService": "s3.*" } },
-            },
-        ],
-    })
-    .to_string()
 }
 
 #[cfg(test)]
@@ -307,30 +257,17 @@ mod tests {
         let principal = "arn:aws:iam::111122223333:role/ctl";
         let refusal = refuse_foreign_homes(principal, &own, OwnAccountRoles::Refused).expect_err("refused");
         assert_eq!(refusal.reason, Reason::AssumeRoleDenied);
-        assert!(
-            refusal.remedy.contains("--allow-own-account-roles"),
-            "{}",
-            refusal.remedy
-        );
-        assert_eq!(
-            refuse_foreign_homes(principal, &own, OwnAccountRoles::Allowed),
-            Ok(())
-        );
+        assert!(refusal.remedy.contains("--allow-own-account-roles"), "{}", refusal.remedy);
+        assert_eq!(refuse_foreign_homes(principal, &own, OwnAccountRoles::Allowed), Ok(()));
         let other = role("arn:aws:iam::999999999999:role/x");
-        assert_eq!(
-            refuse_foreign_homes(principal, &other, OwnAccountRoles::Refused),
-            Ok(())
-        );
+        assert_eq!(refuse_foreign_homes(principal, &other, OwnAccountRoles::Refused), Ok(()));
     }
 
     #[test]
     fn a_role_of_another_partition_is_refused_in_words() {
         let china = role("arn:aws-cn:iam::999999999999:role/x");
-        let refusal = refuse_foreign_homes(
-            "arn:aws:iam::111122223333:role/ctl",
-            &china,
-            OwnAccountRoles::Refused,
-        );
+        let refusal =
+            refuse_foreign_homes("arn:aws:iam::111122223333:role/ctl", &china, OwnAccountRoles::Refused);
         assert!(refusal.expect_err("refused").message.contains("aws-cn"));
     }
 
@@ -342,10 +279,7 @@ mod tests {
 
     #[test]
     fn missing_and_broken_secrets_are_told_apart() {
-        assert_eq!(
-            keys_issue(&AccessKeysError::NotFound).reason,
-            Reason::SecretNotFound
-        );
+        assert_eq!(keys_issue(&AccessKeysError::NotFound).reason, Reason::SecretNotFound);
         assert_eq!(
             keys_issue(&AccessKeysError::NotUsable("sealed".to_owned())).reason,
             Reason::SecretNotUsable

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::io;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
@@ -16,6 +17,9 @@ use super::guard::Forbidden;
 pub(crate) const WORDS_MAX_BYTES: usize = 1024;
 /// Most bytes of a stranger's error code that are kept; real ones are below 50.
 const CODE_MAX_BYTES: usize = 100;
+
+/// Most bytes of an error's body that are looked at; real ones are below 2 KiB.
+const ERROR_BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// Why one request did not do what it was for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,14 +118,19 @@ impl Failure {
         E: ProvideErrorMetadata + Error + 'static,
     {
         match error {
-            SdkError::ServiceError(service) => Self::Answered(Answer {
-                code: service.err().code().map(|code| printable(code, CODE_MAX_BYTES)),
-                message: service
-                    .err()
-                    .message()
-                    .map(|words| printable(words, WORDS_MAX_BYTES)),
-                ..Answer::from_raw(service.raw())
-            }),
+            SdkError::ServiceError(service) => {
+                let raw = Answer::from_raw(service.raw());
+                let bounded = |text: &str, max_bytes| Some(printable(text, max_bytes));
+                Self::Answered(Answer {
+                    code: service.err().code().and_then(|code| bounded(code, CODE_MAX_BYTES)).or(raw.code),
+                    message: service
+                        .err()
+                        .message()
+                        .and_then(|words| bounded(words, WORDS_MAX_BYTES))
+                        .or(raw.message),
+                    ..raw
+                })
+            }
             SdkError::ResponseError(response) => Self::Answered(Answer::from_raw(response.raw())),
             SdkError::TimeoutError(_) => Self::Transport(Transport {
                 kind: TransportKind::TimedOut,
@@ -141,28 +150,34 @@ impl Failure {
     fn unsent<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Self {
         if let Some(transport) = chain(error).find_map(|e| e.downcast_ref::<TransportError>()) {
             let TransportError { kind, sent, words } = transport;
-            return Self::Transport(Transport {
-                kind: *kind,
-                sent: *sent,
-                words: words.clone(),
-            });
+            return Self::Transport(Transport { kind: *kind, sent: *sent, words: words.clone() });
         }
         let words = printable(&innermost(error), WORDS_MAX_BYTES);
+        // A metadata service that hands out no token is one that this machine may not use: as good as none.
+        if chain(error).any(|e| matches!(e.downcast_ref(), Some(ImdsError::FailedToLoadToken(_)))) {
+            return Self::NotSendable(NotSendable::NoIdentity);
+        }
         match chain(error).find_map(|e| e.downcast_ref::<CredentialsError>()) {
             Some(CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_)) => {
                 Self::NotSendable(NotSendable::NoIdentity)
             }
             Some(_) => Self::NotSendable(NotSendable::IdentityUnavailable(words)),
-            None => Self::NotSendable(NotSendable::Malformed(words)),
+            None => match error {
+                // The operator's own client reports in the SDK's words.
+                SdkError::DispatchFailure(dispatch) if !dispatch.is_user() => {
+                    let TransportError { kind, sent, words } = TransportError::classify(error, Sent::Perhaps);
+                    Self::Transport(Transport { kind, sent, words })
+                }
+                _ => Self::NotSendable(NotSendable::Malformed(words)),
+            },
         }
     }
 
     /// The same with every occurrence of what must never be shown blotted out, should the other side echo it.
     pub(crate) fn without(mut self, hidden: &[&str]) -> Self {
         if let Self::Answered(answer) = &mut self {
-            for text in [&mut answer.code, &mut answer.message, &mut answer.bucket_region]
-                .into_iter()
-                .flatten()
+            for text in
+                [&mut answer.code, &mut answer.message, &mut answer.bucket_region].into_iter().flatten()
             {
                 for secret in hidden.iter().filter(|secret| !secret.is_empty()) {
                     *text = text.replace(secret, "***");
@@ -174,11 +189,15 @@ impl Failure {
 }
 
 impl Answer {
+    /// Status, headers, and code and message where the SDK's stricter parser finds none: some stores wrap AWS's error
+    /// element once more.
     fn from_raw(raw: &HttpResponse) -> Self {
+        let body = raw.body().bytes().unwrap_or_default();
+        let body = String::from_utf8_lossy(&body[..body.len().min(ERROR_BODY_MAX_BYTES)]);
         Self {
             status: raw.status().as_u16(),
-            code: None,
-            message: None,
+            code: element(&body, "Code").map(|code| printable(&code, CODE_MAX_BYTES)),
+            message: element(&body, "Message").map(|words| printable(&words, WORDS_MAX_BYTES)),
             bucket_region: raw
                 .headers()
                 .get("x-amz-bucket-region")
@@ -188,13 +207,23 @@ impl Answer {
     }
 }
 
+/// The text of the first XML element of this name that has no attributes and holds text only.
+fn element(body: &str, name: &str) -> Option<String> {
+    let (_, after) = body.split_once(&format!("<{name}>"))?;
+    let (text, _) = after.split_once(&format!("</{name}>"))?;
+    if text.is_empty() || text.contains('<') {
+        return None;
+    }
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+    Some(entities.into_iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain)))
+}
+
 impl TransportError {
     /// Classifies what hyper, rustls or the resolver reported.
     pub(crate) fn classify(error: &(dyn Error + 'static), sent: Sent) -> Self {
         let io_kind = |kinds: &[io::ErrorKind]| {
-            chain(error)
-                .filter_map(|e| e.downcast_ref::<io::Error>())
-                .any(|e| kinds.contains(&e.kind()))
+            chain(error).filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| kinds.contains(&e.kind()))
         };
         let kind = if let Some(forbidden) = chain(error).find_map(|e| e.downcast_ref::<Forbidden>()) {
             TransportKind::Forbidden(*forbidden)
@@ -210,11 +239,11 @@ impl TransportError {
                 Sent::Perhaps => TransportKind::Broken,
             }
         };
-        Self {
-            kind,
-            sent,
-            words: printable(&innermost(error), WORDS_MAX_BYTES),
-        }
+        let words = innermost(error);
+        // rustls goes on with every name of a stranger's certificate.
+        let words =
+            if kind == TransportKind::Tls { words.split(';').next().unwrap_or_default() } else { &words };
+        Self { kind, sent, words: printable(words, WORDS_MAX_BYTES) }
     }
 }
 
@@ -238,11 +267,7 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
 pub(crate) fn printable(text: &str, max_bytes: usize) -> String {
     let mut out = String::new();
     for c in text.chars() {
-        let c = if c.is_control() || c.is_whitespace() {
-            ' '
-        } else {
-            c
-        };
+        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
         // Zero-width, bidirectional and other format characters could make a message read as something else.
         let invisible = matches!(u32::from(c),
             0xad | 0x61c | 0x180e | 0x200b..=0x200f | 0x2028..=0x202e | 0x2060..=0x206f | 0xfeff | 0xfff9..=0xfffb | 0xe0000..=0xe007f);
@@ -269,12 +294,18 @@ mod tests {
     }
 
     #[test]
+    fn a_wrapped_error_element_is_found_and_markup_is_not_taken_for_words() {
+        let body =
+            "<ErrorResponse><Errors><Error><Code>AccessDenied</Code><Message>a &lt;b&gt; &amp;amp;</Message>";
+        assert_eq!(element(body, "Code").as_deref(), Some("AccessDenied"));
+        assert_eq!(element(body, "Message").as_deref(), Some("a <b> &amp;"));
+        assert_eq!(element("<Message><b>x</b></Message>", "Message"), None);
+    }
+
+    #[test]
     fn what_is_hidden_stays_hidden_even_when_echoed() {
-        let answer = Answer {
-            status: 403,
-            message: Some("key AKIA1 is bad".to_owned()),
-            ..Answer::default()
-        };
+        let answer =
+            Answer { status: 403, message: Some("key AKIA1 is bad".to_owned()), ..Answer::default() };
         let Failure::Answered(answer) = Failure::Answered(answer).without(&["AKIA1", ""]) else {
             panic!("an answer")
         };
@@ -283,25 +314,13 @@ mod tests {
 
     #[test]
     fn a_cause_is_found_behind_io_errors() {
-        let forbidden = Forbidden::PlainHttp("192.0.2.1".parse().expect("an address"));
+        let forbidden = Forbidden::PlainHttp;
         let error = io::Error::other(io::Error::other(forbidden));
-        assert_eq!(
-            TransportError::classify(&error, Sent::No).kind,
-            TransportKind::Forbidden(forbidden)
-        );
+        assert_eq!(TransportError::classify(&error, Sent::No).kind, TransportKind::Forbidden(forbidden));
         let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-        assert_eq!(
-            TransportError::classify(&refused, Sent::No).kind,
-            TransportKind::ConnectFailed
-        );
-        assert_eq!(
-            TransportError::classify(&refused, Sent::Perhaps).kind,
-            TransportKind::Broken
-        );
+        assert_eq!(TransportError::classify(&refused, Sent::No).kind, TransportKind::ConnectFailed);
+        assert_eq!(TransportError::classify(&refused, Sent::Perhaps).kind, TransportKind::Broken);
         let late = io::Error::from(io::ErrorKind::TimedOut);
-        assert_eq!(
-            TransportError::classify(&late, Sent::No).kind,
-            TransportKind::TimedOut
-        );
+        assert_eq!(TransportError::classify(&late, Sent::No).kind, TransportKind::TimedOut);
     }
 }

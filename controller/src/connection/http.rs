@@ -23,7 +23,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::failure::{Failure, Sent, Transport, TransportError, TransportKind};
-use super::guard::{AllowedEndpoints, Cause, Reach, judge};
+use super::guard::{AllowedEndpoints, Cause, Forbidden, Reach, judge};
 
 /// How long resolving, connecting and the TLS handshake may take together: the SDK's own default.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3_100);
@@ -53,19 +53,14 @@ pub(crate) fn trust(ca_certificates_pem: Option<&[u8]>) -> Result<TlsContext, Ca
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             let certificate = certificate.map_err(|e| CaCertificatesError::Malformed(e.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|e| CaCertificatesError::Malformed(e.to_string()))?;
+            roots.add(certificate).map_err(|e| CaCertificatesError::Malformed(e.to_string()))?;
         }
         if roots.is_empty() {
             return Err(CaCertificatesError::Empty);
         }
         store.add_pem_certificate(pem);
     }
-    Ok(TlsContext::builder()
-        .with_trust_store(store)
-        .build()
-        .expect("building a context has no failing path"))
+    Ok(TlsContext::builder().with_trust_store(store).build().expect("building a context has no failing path"))
 }
 
 const fn provider() -> Provider {
@@ -74,10 +69,7 @@ const fn provider() -> Provider {
 
 /// The operator's own client, for STS: not guarded.
 pub(crate) fn operators_client(tls: TlsContext) -> SharedHttpClient {
-    Builder::new()
-        .tls_provider(provider())
-        .tls_context(tls)
-        .build_https()
+    Builder::new().tls_provider(provider()).tls_context(tls).build_https()
 }
 
 /// The tenants' clients, one per reach, each with its own connections: a connection opened under one rule is never
@@ -101,8 +93,7 @@ impl TenantClients {
         }
     }
 
-    /// Whether the endpoint leads only to addresses out of reach; to be asked before credentials are minted for it. A
-    /// name that does not resolve is left to the request itself.
+    /// Whether the endpoint leads only to addresses out of reach; to be asked before credentials are minted for it.
     ///
     /// # Errors
     /// The guard's refusal.
@@ -111,10 +102,7 @@ impl TenantClients {
             url::Host::Ipv4(address) => judge(&self.allowed, reach, IpAddr::V4(*address)).err(),
             url::Host::Ipv6(address) => judge(&self.allowed, reach, IpAddr::V6(*address)).err(),
             url::Host::Domain(name) => {
-                let resolver = GuardedResolver {
-                    allowed: Arc::clone(&self.allowed),
-                    reach,
-                };
+                let resolver = GuardedResolver { allowed: Arc::clone(&self.allowed), reach };
                 let refused = resolver.resolve_dns(name).await.err();
                 refused.and_then(|error| match TransportError::classify(&error, Sent::No).kind {
                     TransportKind::Forbidden(forbidden) => Some(forbidden),
@@ -153,26 +141,15 @@ struct Guarded {
 
 impl Guarded {
     fn new(allowed: Arc<AllowedEndpoints>, reach: Reach, tls: TlsContext) -> Self {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build();
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let inner = Connector::builder()
             .connector_settings(settings)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .tls_provider(provider())
             .tls_context(tls)
-            .build_with_resolver(GuardedResolver {
-                allowed: Arc::clone(&allowed),
-                reach,
-            });
-        let connector = GuardedConnector {
-            inner: Arc::new(inner),
-            allowed,
-            reach,
-        };
-        Self {
-            connector: SharedHttpConnector::new(connector),
-        }
+            .build_with_resolver(GuardedResolver { allowed: Arc::clone(&allowed), reach });
+        let connector = GuardedConnector { inner: Arc::new(inner), allowed, reach };
+        Self { connector: SharedHttpConnector::new(connector) }
     }
 }
 
@@ -198,23 +175,16 @@ impl HttpConnector for GuardedConnector {
             let error = TransportError::classify(&forbidden, Sent::No);
             return HttpConnectorFuture::ready(Err(ConnectorError::other(error.into(), None)));
         }
-        let capture = request
-            .extension::<CaptureSmithyConnection>()
-            .cloned()
-            .unwrap_or_else(|| {
-                let capture = CaptureSmithyConnection::new();
-                request.add_extension(capture.clone());
-                capture
-            });
+        let capture = request.extension::<CaptureSmithyConnection>().cloned().unwrap_or_else(|| {
+            let capture = CaptureSmithyConnection::new();
+            request.add_extension(capture.clone());
+            capture
+        });
         let inner = Arc::clone(&self.inner);
         HttpConnectorFuture::new(async move {
             inner.call(request).await.map_err(|error| {
                 // hyper names the connection before it writes to it: without one, nothing was sent.
-                let sent = if capture.get().is_some() {
-                    Sent::Perhaps
-                } else {
-                    Sent::No
-                };
+                let sent = if capture.get().is_some() { Sent::Perhaps } else { Sent::No };
                 ConnectorError::other(TransportError::classify(&error, sent).into(), None)
             })
         })
@@ -224,11 +194,7 @@ impl HttpConnector for GuardedConnector {
 fn literal_address(uri: &str) -> Option<IpAddr> {
     let uri: http::Uri = uri.parse().ok()?;
     let host = uri.host()?;
-    host.strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host)
-        .parse()
-        .ok()
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).parse().ok()
 }
 
 /// Resolves through the system and lets through only what the guard allows.
@@ -243,14 +209,17 @@ impl ResolveDns for GuardedResolver {
         let Self { allowed, reach } = self.clone();
         let name = name.to_owned();
         DnsFuture::new(async move {
-            let addresses: Vec<IpAddr> = tokio::task::spawn_blocking(move || {
+            let looked_up = tokio::task::spawn_blocking(move || {
                 (name.as_str(), 0)
                     .to_socket_addrs()
-                    .map(|found| found.map(|address| address.ip()).collect())
+                    .map(|found| found.map(|address| address.ip()).collect::<Vec<_>>())
             })
             .await
-            .map_err(ResolveDnsError::new)?
             .map_err(ResolveDnsError::new)?;
+            let addresses = looked_up.map_err(|error| match reach {
+                Reach::Public => ResolveDnsError::new(error),
+                Reach::OnlyAllowed(cause) => ResolveDnsError::new(Forbidden::Unresolved(cause)),
+            })?;
             let mut refusal = None;
             let mut good = Vec::with_capacity(addresses.len());
             for address in addresses {
@@ -273,10 +242,7 @@ mod tests {
 
     #[test]
     fn literal_addresses_are_seen_in_every_spelling_a_request_can_have() {
-        assert_eq!(
-            literal_address("http://127.0.0.1:9000/b?x"),
-            "127.0.0.1".parse().ok()
-        );
+        assert_eq!(literal_address("http://127.0.0.1:9000/b?x"), "127.0.0.1".parse().ok());
         assert_eq!(literal_address("https://[::1]:9000/b"), "::1".parse().ok());
         assert_eq!(literal_address("https://minio.example/b"), None);
     }
@@ -285,10 +251,7 @@ mod tests {
     fn a_ca_file_without_certificates_is_refused_by_name() {
         assert_eq!(trust(Some(b"hello")).err(), Some(CaCertificatesError::Empty));
         let broken = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-        assert!(matches!(
-            trust(Some(broken)),
-            Err(CaCertificatesError::Malformed(_))
-        ));
+        assert!(matches!(trust(Some(broken)), Err(CaCertificatesError::Malformed(_))));
         assert!(trust(None).is_ok());
     }
 
@@ -298,29 +261,19 @@ mod tests {
             allowed: Arc::new(
                 allowed
                     .iter()
-                    .map(|v| {
-                        v.parse::<super::super::guard::AllowedEndpoint>()
-                            .expect("a value")
-                    })
+                    .map(|v| v.parse::<super::super::guard::AllowedEndpoint>().expect("a value"))
                     .collect(),
             ),
             reach: Reach::Public,
         };
-        let refusal = resolver(&[])
-            .resolve_dns("localhost")
-            .await
-            .expect_err("loopback");
+        let refusal = resolver(&[]).resolve_dns("localhost").await.expect_err("loopback");
         let kind = TransportError::classify(&refusal, Sent::No).kind;
-        assert!(
-            matches!(kind, super::super::failure::TransportKind::Forbidden(_)),
-            "{kind:?}"
-        );
-        assert!(
-            !resolver(&["loopback"])
-                .resolve_dns("localhost")
-                .await
-                .expect("allowed")
-                .is_empty()
-        );
+        assert!(matches!(kind, super::super::failure::TransportKind::Forbidden(_)), "{kind:?}");
+        let plain =
+            GuardedResolver { reach: Reach::OnlyAllowed(Cause::PlainHttp), ..resolver(&["loopback"]) };
+        let refusal = plain.resolve_dns("no-such-host.invalid").await.expect_err("unresolved");
+        let kind = TransportError::classify(&refusal, Sent::No).kind;
+        assert_eq!(kind, TransportKind::Forbidden(Forbidden::Unresolved(Cause::PlainHttp)));
+        assert!(!resolver(&["loopback"]).resolve_dns("localhost").await.expect("allowed").is_empty());
     }
 }

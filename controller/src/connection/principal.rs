@@ -30,13 +30,8 @@ fn role_of_session(caller_arn: &str) -> Option<String> {
 /// The account and partition inside an ARN; `None` when it is not one.
 pub(crate) fn home(arn: &str) -> Option<Home<'_>> {
     let mut parts = arn.splitn(6, ':');
-    let (_arn, partition, _service, _region, account) = (
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-        parts.next()?,
-    );
+    let (_arn, partition, _service, _region, account) =
+        (parts.next()?, parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     Some(Home { partition, account })
 }
 
@@ -56,27 +51,15 @@ mod tests {
     #[test]
     fn a_session_stands_for_its_role_in_every_partition() {
         for (caller, trusted) in [
-            (
-                "arn:aws:sts::111122223333:assumed-role/Ctl/i-0abc",
-                "arn:aws:iam::111122223333:role/Ctl",
-            ),
-            (
-                "arn:aws-cn:sts::111122223333:assumed-role/Ctl/s",
-                "arn:aws-cn:iam::111122223333:role/Ctl",
-            ),
+            ("arn:aws:sts::111122223333:assumed-role/Ctl/i-0abc", "arn:aws:iam::111122223333:role/Ctl"),
+            ("arn:aws-cn:sts::111122223333:assumed-role/Ctl/s", "arn:aws-cn:iam::111122223333:role/Ctl"),
             (
                 "arn:aws-us-gov:sts::111122223333:assumed-role/Ctl/s",
                 "arn:aws-us-gov:iam::111122223333:role/Ctl",
             ),
-            (
-                "arn:aws:iam::111122223333:user/path/ctl",
-                "arn:aws:iam::111122223333:user/path/ctl",
-            ),
+            ("arn:aws:iam::111122223333:user/path/ctl", "arn:aws:iam::111122223333:user/path/ctl"),
             ("arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root"),
-            (
-                "arn:aws:sts::111122223333:federated-user/x",
-                "arn:aws:sts::111122223333:federated-user/x",
-            ),
+            ("arn:aws:sts::111122223333:federated-user/x", "arn:aws:sts::111122223333:federated-user/x"),
             ("nonsense", "nonsense"),
         ] {
             assert_eq!(trusted_arn(caller), trusted);
@@ -85,10 +68,7 @@ mod tests {
 
     #[test]
     fn a_principals_home_is_its_partition_and_account() {
-        let expected = Home {
-            partition: "aws",
-            account: "111122223333",
-        };
+        let expected = Home { partition: "aws", account: "111122223333" };
         assert_eq!(home("arn:aws:iam::111122223333:role/a/b"), Some(expected));
         assert_eq!(home("nonsense"), None);
     }

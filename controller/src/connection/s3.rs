@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider, StalledStreamProtectionConfig,
@@ -68,8 +67,7 @@ impl ConditionalPuts {
     }
 }
 
-/// Access to one bucket.
-#[derive(Debug)]
+/// Access to one bucket. No `Debug`: it holds what may not be shown.
 pub(crate) struct Bucket {
     client: Client,
     party: Party,
@@ -100,22 +98,12 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             // The SDK's own partitions are shared by all clients of a region: one broken store would starve the rest.
             .retry_partition(RetryPartition::custom("barndoor-batch").build())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(Duration::from_secs(PUT_TIMEOUT_SECONDS))
-                    .build(),
-            )
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             // The default checksums are refused by Google Cloud Storage, older SeaweedFS and Ceph.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             .build();
-        Self {
-            client: Client::from_conf(config),
-            party,
-            conditional,
-            hidden,
-        }
+        Self { client: Client::from_conf(config), party, conditional, hidden }
     }
 
     pub(crate) fn party(&self) -> &Party {
@@ -134,10 +122,13 @@ impl Bucket {
         Failure::from_sdk(error).without(&hidden)
     }
 
-    /// HeadBucket; a refusal comes without words.
+    /// HeadBucket; a refusal comes without words, and the code that the SDK makes up for a 404 is not the store's.
     pub(crate) async fn head(&self) -> Result<(), Failure> {
         let sent = self.client.head_bucket().bucket(self.name()).send().await;
-        sent.map(drop).map_err(|error| self.failure(&error))
+        sent.map(drop).map_err(|error| match self.failure(&error) {
+            Failure::Answered(answer) => Failure::Answered(Answer { code: None, message: None, ..answer }),
+            other @ (Failure::Transport(_) | Failure::NotSendable(_)) => other,
+        })
     }
 
     /// GetBucketLocation: its answer is XML, so a web server that says 200 to everything fails here.
@@ -146,23 +137,11 @@ impl Bucket {
         sent.map(drop).map_err(|error| self.failure(&error))
     }
 
-    /// The first key that begins so.
+    /// The first key that begins so; with an empty prefix, the bucket's first.
     pub(crate) async fn first_key(&self, prefix: &str) -> Result<Option<String>, Failure> {
-        let sent = self
-            .client
-            .list_objects_v2()
-            .bucket(self.name())
-            .prefix(prefix)
-            .max_keys(1)
-            .send()
-            .await;
-        sent.map(|page| {
-            page.contents()
-                .first()
-                .and_then(|object| object.key())
-                .map(str::to_owned)
-        })
-        .map_err(|error| self.failure(&error))
+        let sent = self.client.list_objects_v2().bucket(self.name()).prefix(prefix).max_keys(1).send().await;
+        sent.map(|page| page.contents().first().and_then(|object| object.key()).map(str::to_owned))
+            .map_err(|error| self.failure(&error))
     }
 
     /// The write check: a PUT whose Content-MD5 is wrong on purpose, so that a store that allows it takes nothing.
@@ -174,9 +153,7 @@ impl Bucket {
             .key(self.write_check_key())
             .content_type("text/plain")
             .content_md5(content_md5(b"not these bytes"))
-            .body(ByteStream::from_static(
-                b"Barndoor's write check; safe to delete.\n",
-            ))
+            .body(ByteStream::from_static(b"Barndoor's write check; safe to delete.\n"))
             .send()
             .await;
         sent.map(drop).map_err(|error| self.failure(&error))
@@ -184,13 +161,7 @@ impl Bucket {
 
     /// Removes what a store took from [`Self::put_with_wrong_md5`] all the same.
     pub(crate) async fn delete_write_check(&self) -> Result<(), Failure> {
-        let sent = self
-            .client
-            .delete_object()
-            .bucket(self.name())
-            .key(self.write_check_key())
-            .send()
-            .await;
+        let sent = self.client.delete_object().bucket(self.name()).key(self.write_check_key()).send().await;
         sent.map(drop).map_err(|error| self.failure(&error))
     }
 
@@ -214,11 +185,7 @@ impl Bucket {
         if precondition == Precondition::KeyIsFree {
             request = request.if_none_match("*");
         }
-        request
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| self.failure(&error))
+        request.send().await.map(drop).map_err(|error| self.failure(&error))
     }
 
     async fn put_or_learn(&self, object: &Object) -> PutOutcome {
@@ -269,18 +236,15 @@ fn fate(failure: &Failure, precondition: Precondition) -> Fate {
             (300..=499, _) => Fate::NotTaken,
         },
         Failure::Transport(Transport { sent: Sent::No, .. }) | Failure::NotSendable(_) => Fate::NotTaken,
-        Failure::Transport(Transport {
-            sent: Sent::Perhaps, ..
-        }) => Fate::PerhapsUnderWay,
+        Failure::Transport(Transport { sent: Sent::Perhaps, .. }) => Fate::PerhapsUnderWay,
     }
 }
 
 /// Whether an answer says that the store does not know conditional PUTs, rather than that the condition failed.
 fn refuses_conditions(answer: &Answer) -> bool {
     let lower = answer.message.as_deref().unwrap_or_default().to_ascii_lowercase();
-    let speaks_of_it = ["if-none-match", "conditional", "precondition"]
-        .iter()
-        .any(|word| lower.contains(word));
+    let speaks_of_it =
+        ["if-none-match", "conditional", "precondition"].iter().any(|word| lower.contains(word));
     match (answer.status, answer.code.as_deref()) {
         (501, _) | (_, Some("NotImplemented")) => true,
         (400 | 405 | 422, _) => speaks_of_it,
@@ -323,10 +287,7 @@ mod tests {
     use super::*;
 
     fn answered(status: u16) -> Failure {
-        Failure::Answered(Answer {
-            status,
-            ..Answer::default()
-        })
+        Failure::Answered(Answer { status, ..Answer::default() })
     }
 
     #[test]
@@ -343,25 +304,14 @@ mod tests {
             (500, Fate::PerhapsTaken),
             (503, Fate::PerhapsTaken),
         ] {
-            assert_eq!(
-                fate(&answered(status), Precondition::KeyIsFree),
-                expected,
-                "{status}"
-            );
+            assert_eq!(fate(&answered(status), Precondition::KeyIsFree), expected, "{status}");
         }
         assert_eq!(fate(&answered(412), Precondition::None), Fate::NotTaken);
         let transport = |sent| {
-            Failure::Transport(Transport {
-                kind: TransportKind::TimedOut,
-                sent,
-                words: String::new(),
-            })
+            Failure::Transport(Transport { kind: TransportKind::TimedOut, sent, words: String::new() })
         };
         assert_eq!(fate(&transport(Sent::No), Precondition::None), Fate::NotTaken);
-        assert_eq!(
-            fate(&transport(Sent::Perhaps), Precondition::None),
-            Fate::PerhapsUnderWay
-        );
+        assert_eq!(fate(&transport(Sent::Perhaps), Precondition::None), Fate::PerhapsUnderWay);
     }
 
     #[test]
@@ -372,42 +322,20 @@ mod tests {
             message: Some(message.to_owned()),
             bucket_region: None,
         };
-        assert!(refuses_conditions(&answer(
-            501,
-            "NotImplemented",
-            "A header you provided…"
-        )));
-        assert!(refuses_conditions(&answer(
-            400,
-            "InvalidArgument",
-            "If-None-Match is not supported"
-        )));
-        assert!(!refuses_conditions(&answer(
-            412,
-            "PreconditionFailed",
-            "a precondition failed"
-        )));
-        assert!(!refuses_conditions(&answer(
-            400,
-            "InvalidRequest",
-            "Content-MD5 is required"
-        )));
+        assert!(refuses_conditions(&answer(501, "NotImplemented", "A header you provided…")));
+        assert!(refuses_conditions(&answer(400, "InvalidArgument", "If-None-Match is not supported")));
+        assert!(!refuses_conditions(&answer(412, "PreconditionFailed", "a precondition failed")));
+        assert!(!refuses_conditions(&answer(400, "InvalidRequest", "Content-MD5 is required")));
     }
 
     #[test]
     fn refusing_endpoints_are_remembered_one_by_one_and_bounded() {
         let endpoint = |host: &str| Endpoint::parse(host, Scheme::Https).expect("endpoint");
         let puts = ConditionalPuts::default();
-        assert_eq!(
-            puts.precondition_for(&endpoint("storage.googleapis.com")),
-            Precondition::None
-        );
+        assert_eq!(puts.precondition_for(&endpoint("storage.googleapis.com")), Precondition::None);
         puts.learn_refusal(&endpoint("a.example"));
         assert_eq!(puts.precondition_for(&endpoint("a.example")), Precondition::None);
-        assert_eq!(
-            puts.precondition_for(&endpoint("b.example")),
-            Precondition::KeyIsFree
-        );
+        assert_eq!(puts.precondition_for(&endpoint("b.example")), Precondition::KeyIsFree);
         for number in 0..REFUSING_ENDPOINTS_MAX * 2 {
             puts.learn_refusal(&endpoint(&format!("s{number}.example")));
         }

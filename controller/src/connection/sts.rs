@@ -23,15 +23,9 @@ use super::principal::{PrincipalError, trusted_arn};
 use super::token_bucket::{Rate, TokenBucket};
 
 /// AssumeRole calls for batches. AWS's quota is 600 a second for an account and region; the rest is the operator's.
-const BATCH_RATE: Rate = Rate {
-    per_second: 50,
-    burst: 100,
-};
+const BATCH_RATE: Rate = Rate { per_second: 50, burst: 100 };
 /// AssumeRole calls for checks: apart, so that a person does not wait behind ten thousand batches.
-const CHECK_RATE: Rate = Rate {
-    per_second: 10,
-    burst: 20,
-};
+const CHECK_RATE: Rate = Rate { per_second: 10, burst: 20 };
 /// How long one call to STS may take, in seconds; fetching the controller's own credentials included.
 const CALL_TIMEOUT_SECONDS: u64 = 10;
 /// How long the controller's own credentials may take: EC2's metadata service answers in milliseconds or not at all.
@@ -81,15 +75,18 @@ impl Sts {
         }
     }
 
+    /// With a client that knows where to go.
+    #[cfg(test)]
+    pub(super) fn with_client(client: aws_sdk_sts::Client, principal_arn: String) -> Self {
+        Self { client: OnceCell::new_with(Some(client)), ..Self::new(None, Some(principal_arn)) }
+    }
+
     /// The principal's ARN; asked once, since it identifies the controller and not a batch.
     ///
     /// # Errors
     /// The next call asks again.
     pub(crate) async fn principal_arn(&self) -> Result<&str, PrincipalError> {
-        self.principal
-            .get_or_try_init(|| self.caller())
-            .await
-            .map(String::as_str)
+        self.principal.get_or_try_init(|| self.caller()).await.map(String::as_str)
     }
 
     async fn caller(&self) -> Result<String, PrincipalError> {
@@ -116,12 +113,7 @@ impl Sts {
             Turn::Batch => self.batches.turn().await,
             Turn::Check => self.checks.turn().await,
         }
-        let AssumeRole {
-            role,
-            external_id,
-            session_name,
-            session_policy,
-        } = request;
+        let AssumeRole { role, external_id, session_name, session_policy } = request;
         let call = async {
             self.client()
                 .await
@@ -150,9 +142,7 @@ impl Sts {
     }
 
     async fn client(&self) -> &aws_sdk_sts::Client {
-        self.client
-            .get_or_init(|| Box::pin(load(self.http.clone())))
-            .await
+        self.client.get_or_init(|| Box::pin(load(self.http.clone()))).await
     }
 }
 
@@ -186,34 +176,27 @@ async fn load(http: Option<SharedHttpClient>) -> aws_sdk_sts::Client {
         .build();
     let region = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new())
-        .or_else(
-            ImdsRegionProvider::builder()
-                .imds_client(metadata.clone())
-                .build(),
-        )
-        .or_else(Region::from_static("us-east-1"))
+        .or_else(ImdsRegionProvider::builder().imds_client(metadata.clone()).build())
         .region()
-        .await;
-    let mut environment = ProviderConfig::default().with_region(region.clone());
+        .await
+        // A variable that is set to nothing is as good as unset.
+        .filter(|region| !region.as_ref().is_empty())
+        .unwrap_or_else(|| Region::from_static("us-east-1"));
+    let mut environment = ProviderConfig::default().with_region(Some(region.clone()));
     let mut config = aws_config::defaults(BehaviorVersion::latest());
     if let Some(http) = http {
         environment = environment.with_http_client(http.clone());
         config = config.http_client(http);
     }
-    let credentials = DefaultCredentialsChain::builder()
-        .configure(environment)
-        .imds_client(metadata)
-        .build()
-        .await;
+    let credentials =
+        DefaultCredentialsChain::builder().configure(environment).imds_client(metadata).build().await;
     // The exporter's back-off and a person's click are the retries.
     let config = config
         .region(region)
         .credentials_provider(credentials)
         .retry_config(RetryConfig::disabled())
         .timeout_config(
-            TimeoutConfig::builder()
-                .operation_timeout(Duration::from_secs(CALL_TIMEOUT_SECONDS))
-                .build(),
+            TimeoutConfig::builder().operation_timeout(Duration::from_secs(CALL_TIMEOUT_SECONDS)).build(),
         )
         .load()
         .await;

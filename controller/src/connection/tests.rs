@@ -3,13 +3,11 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
-use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use barndoor_crds::aws::ExternalId;
-use barndoor_crds::name::{DestinationName, DestinationUid, OrganizationName, OrganizationUid};
+use barndoor_crds::name::{DestinationUid, OrganizationUid};
 use barndoor_crds::place::{Addressing, Endpoint, PathPrefix, Scheme};
 use barndoor_crds::reason::Reason;
 use barndoor_crds::settings::{Batch, Format};
@@ -17,106 +15,19 @@ use barndoor_crds::status::{StepName, StepResult};
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::broadcast;
+
+use only_keys::OnlyKeys;
 
 use super::*;
 use crate::clock::SystemClock;
-use crate::destinations::{
-    AccessKeys, AccessKeysError, AsSent, Change, Declaration, DeclareError, Health, SettingsChange,
-    StorageError, Wish,
-};
+use crate::destinations::{AccessKeys, AsSent, Wish};
 use crate::exporter::store::{Listing, Object, PutOutcome};
 
-/// Destinations that know one pair of keys and nothing else.
-struct OnlyKeys;
-
-#[async_trait]
-impl Destinations for OnlyKeys {
-    async fn find(
-        &self,
-        _: &OrganizationName,
-        _: &DestinationName,
-    ) -> Result<Option<Destination>, StorageError> {
-        Ok(None)
-    }
-
-    async fn list(
-        &self,
-        _: &OrganizationName,
-        _: Option<&DestinationName>,
-        _: usize,
-    ) -> Result<Vec<Destination>, StorageError> {
-        Ok(Vec::new())
-    }
-
-    async fn all(&self) -> Result<Vec<Destination>, StorageError> {
-        Ok(Vec::new())
-    }
-
-    async fn declare(
-        &self,
-        _: &OrganizationName,
-        _: &DestinationName,
-        _: Declaration,
-    ) -> Result<Destination, DeclareError> {
-        Err(DeclareError::KeysRequired)
-    }
-
-    async fn adjust(
-        &self,
-        _: &OrganizationName,
-        _: &DestinationName,
-        _: SettingsChange,
-    ) -> Result<Option<Destination>, StorageError> {
-        Ok(None)
-    }
-
-    async fn remove(
-        &self,
-        _: &OrganizationName,
-        _: &DestinationName,
-    ) -> Result<Option<DestinationUid>, StorageError> {
-        Ok(None)
-    }
-
-    async fn access_keys(&self, destination: &Destination) -> Result<AccessKeys, AccessKeysError> {
-        if destination.name.as_str() == "without-keys" {
-            Err(AccessKeysError::NotFound)
-        } else {
-            Ok(keys())
-        }
-    }
-
-    async fn has_access_keys(&self, _: &Destination) -> Result<bool, StorageError> {
-        Ok(true)
-    }
-
-    async fn external_id(
-        &self,
-        _: &OrganizationName,
-        _: &DestinationName,
-    ) -> Result<ExternalId, StorageError> {
-        Ok(ExternalId::from_bytes([0xab; 32]))
-    }
-
-    async fn health(&self, _: &DestinationUid) -> Result<Option<Health>, StorageError> {
-        Ok(None)
-    }
-
-    async fn save_health(&self, _: &DestinationUid, _: Health) -> Result<(), StorageError> {
-        Ok(())
-    }
-
-    fn changes(&self) -> broadcast::Receiver<Change> {
-        broadcast::channel(1).1
-    }
-}
+mod only_keys;
+mod roles;
 
 fn keys() -> AccessKeys {
-    AccessKeys {
-        access_key_id: "AKIDSECRETID".to_owned(),
-        secret_access_key: "verysecret".to_owned(),
-    }
+    AccessKeys { access_key_id: "AKIDSECRETID".to_owned(), secret_access_key: "verysecret".to_owned() }
 }
 
 fn destination(endpoint: &str, auth: Auth) -> Destination {
@@ -154,10 +65,7 @@ fn connection(allowed: &[&str]) -> Connection {
     Connection::new(ConnectionConfig {
         destinations: Arc::new(OnlyKeys),
         clock: Arc::new(SystemClock),
-        allowed: allowed
-            .iter()
-            .map(|value| value.parse::<AllowedEndpoint>().expect("a value"))
-            .collect(),
+        allowed: allowed.iter().map(|value| value.parse::<AllowedEndpoint>().expect("a value")).collect(),
         principal_arn: Some("arn:aws:iam::111122223333:role/ctl".to_owned()),
         own_account_roles: OwnAccountRoles::Refused,
         ca_certificates_pem: None,
@@ -181,18 +89,12 @@ async fn store(answer: fn(&Request) -> (u16, &'static str)) -> (String, Seen) {
     let router = Router::new().fallback(move |request: Request| {
         let log = log.clone();
         async move {
-            let condition = if request.headers().contains_key("if-none-match") {
-                " if-none-match"
-            } else {
-                ""
-            };
+            let condition =
+                if request.headers().contains_key("if-none-match") { " if-none-match" } else { "" };
             let line = format!("{} {}{condition}", request.method(), request.uri().path());
             log.0.lock().expect("not poisoned").push(line);
             let (status, body) = answer(&request);
-            Response::builder()
-                .status(status)
-                .body(Body::from(body))
-                .expect("a response")
+            Response::builder().status(status).body(Body::from(body)).expect("a response")
         }
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -227,19 +129,12 @@ fn object() -> Object {
 }
 
 async fn put(connection: &Connection, destination: &Destination) -> PutOutcome {
-    let session = connection
-        .open(destination, &destination.place)
-        .await
-        .expect("a session");
+    let session = connection.open(destination, &destination.place).await.expect("a session");
     session.put(object()).await
 }
 
 async fn put_to(endpoint: &str) -> PutOutcome {
-    put(
-        &connection(&["loopback"]),
-        &destination(endpoint, Auth::AccessKeys),
-    )
-    .await
+    put(&connection(&["loopback"]), &destination(endpoint, Auth::AccessKeys)).await
 }
 
 const DENIED: &str =
@@ -256,22 +151,13 @@ async fn an_object_is_stored_with_its_headers_and_nothing_else() {
             && is("x-amz-meta-first", "1")
             && is("content-length", "4")
             && !headers.contains_key("content-encoding")
-            && !headers
-                .keys()
-                .any(|name| name.as_str().starts_with("x-amz-checksum"))
+            && !headers.keys().any(|name| name.as_str().starts_with("x-amz-checksum"))
             && !headers.contains_key("x-amz-sdk-checksum-algorithm");
-        if as_promised {
-            (200, "")
-        } else {
-            (400, "<Error><Code>InvalidRequest</Code></Error>")
-        }
+        if as_promised { (200, "") } else { (400, "<Error><Code>InvalidRequest</Code></Error>") }
     })
     .await;
     assert_eq!(put_to(&endpoint).await, PutOutcome::Stored);
-    assert_eq!(
-        seen.all(),
-        ["PUT /acme-audit/audit-events/x.jsonl.gz if-none-match"]
-    );
+    assert_eq!(seen.all(), ["PUT /acme-audit/audit-events/x.jsonl.gz if-none-match"]);
 }
 
 #[tokio::test]
@@ -280,33 +166,17 @@ async fn a_taken_key_is_already_there_and_a_conflict_is_undecided() {
     assert_eq!(put_to(&endpoint).await, PutOutcome::AlreadyThere);
     let (endpoint, seen) = store(|_| (409, "<Error><Code>ConditionalRequestConflict</Code></Error>")).await;
     assert!(matches!(put_to(&endpoint).await, PutOutcome::Undecided(_)));
-    let (busy, _) = store(|_| {
-        (
-            503,
-            "<Error><Code>SlowDown</Code><Message>slower</Message></Error>",
-        )
-    })
-    .await;
-    let PutOutcome::Undecided(issue) = put_to(&busy).await else {
-        panic!("undecided")
-    };
-    assert_eq!(
-        (issue.reason, issue.message.as_str()),
-        (Reason::Throttled, "SlowDown: slower")
-    );
+    let (busy, _) = store(|_| (503, "<Error><Code>SlowDown</Code><Message>slower</Message></Error>")).await;
+    let PutOutcome::Undecided(issue) = put_to(&busy).await else { panic!("undecided") };
+    assert_eq!((issue.reason, issue.message.as_str()), (Reason::Throttled, "SlowDown: slower"));
     assert_eq!(seen.all().len(), 1, "one request, no retry");
 }
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_stores_words_without_the_keys_id() {
     let (endpoint, _) = store(|_| (403, DENIED)).await;
-    let PutOutcome::Refused(issue) = put_to(&endpoint).await else {
-        panic!("refused")
-    };
-    assert_eq!(
-        (issue.reason, issue.operation),
-        (Reason::WriteDenied, "PutObject")
-    );
+    let PutOutcome::Refused(issue) = put_to(&endpoint).await else { panic!("refused") };
+    assert_eq!((issue.reason, issue.operation), (Reason::WriteDenied, "PutObject"));
     assert_eq!(issue.message, "AccessDenied: Access Denied for ***");
 }
 
@@ -330,14 +200,8 @@ async fn a_store_without_conditional_puts_is_asked_once_more_and_remembered() {
 
 #[tokio::test]
 async fn nothing_listening_refuses_and_a_reset_after_the_request_leaves_it_unanswered() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port")
-        .local_addr()
-        .expect("bound");
-    let PutOutcome::Refused(issue) = put_to(&format!("http://{closed}")).await else {
-        panic!("refused")
-    };
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound");
+    let PutOutcome::Refused(issue) = put_to(&format!("http://{closed}")).await else { panic!("refused") };
     assert_eq!(issue.reason, Reason::EndpointUnreachable);
 
     let reset = raw(|mut stream| async move {
@@ -346,10 +210,7 @@ async fn nothing_listening_refuses_and_a_reset_after_the_request_leaves_it_unans
         drop(stream);
     })
     .await;
-    assert!(matches!(
-        put_to(&format!("http://{reset}")).await,
-        PutOutcome::Unanswered(_)
-    ));
+    assert!(matches!(put_to(&format!("http://{reset}")).await, PutOutcome::Unanswered(_)));
 }
 
 #[tokio::test]
@@ -360,9 +221,7 @@ async fn what_does_not_speak_tls_refuses() {
         while matches!(stream.read(&mut rest).await, Ok(1..)) {}
     })
     .await;
-    let PutOutcome::Refused(issue) = put_to(&format!("https://{plain}")).await else {
-        panic!("refused")
-    };
+    let PutOutcome::Refused(issue) = put_to(&format!("https://{plain}")).await else { panic!("refused") };
     assert_eq!(issue.reason, Reason::TlsFailed, "{issue:?}");
 }
 
@@ -380,10 +239,7 @@ async fn a_redirect_is_not_followed() {
         }
     })
     .await;
-    assert!(matches!(
-        put_to(&format!("http://{first}")).await,
-        PutOutcome::Refused(_)
-    ));
+    assert!(matches!(put_to(&format!("http://{first}")).await, PutOutcome::Refused(_)));
     assert!(seen.all().is_empty());
 }
 
@@ -395,14 +251,8 @@ async fn a_forbidden_address_is_never_connected_to() {
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         for scheme in ["http", "https"] {
             let destination = destination(&format!("{scheme}://{host}:{port}"), Auth::AccessKeys);
-            let PutOutcome::Refused(issue) = put(&guarded, &destination).await else {
-                panic!("refused")
-            };
-            assert_eq!(
-                issue.reason,
-                Reason::EndpointForbidden,
-                "{scheme}://{host}: {issue:?}"
-            );
+            let PutOutcome::Refused(issue) = put(&guarded, &destination).await else { panic!("refused") };
+            assert_eq!(issue.reason, Reason::EndpointForbidden, "{scheme}://{host}: {issue:?}");
         }
     }
     assert!(seen.all().is_empty());
@@ -413,34 +263,21 @@ async fn a_role_outside_aws_is_refused_before_anything_is_minted() {
     let role = || Auth::IamRole("arn:aws:iam::999999999999:role/x".parse().expect("role"));
     let destination = destination("https://127.0.0.1:1", role());
     let guarded = connection(&[]);
-    let issue = guarded
-        .open(&destination, &destination.place)
-        .await
-        .err()
-        .expect("refused");
+    let issue = guarded.open(&destination, &destination.place).await.err().expect("refused");
     assert_eq!(issue.reason, Reason::EndpointForbidden);
     let report = guarded.check(&destination, KeySource::Stored).await;
-    assert_eq!(
-        (report.reason, report.healthy),
-        (Reason::EndpointForbidden, false)
-    );
+    assert_eq!((report.reason, report.healthy), (Reason::EndpointForbidden, false));
     assert_eq!(report.steps[0].result, StepResult::Skipped);
 }
 
 #[tokio::test]
 async fn a_listing_says_whether_exactly_this_key_is_there() {
     let (endpoint, _) = store(|_| {
-        (
-            200,
-            "<ListBucketResult><Contents><Key>audit-events/x.jsonl.gz</Key></Contents></ListBucketResult>",
-        )
+        (200, "<ListBucketResult><Contents><Key>audit-events/x.jsonl.gz</Key></Contents></ListBucketResult>")
     })
     .await;
     let destination = destination(&endpoint, Auth::AccessKeys);
-    let session = connection(&["loopback"])
-        .open(&destination, &destination.place)
-        .await
-        .expect("a session");
+    let session = connection(&["loopback"]).open(&destination, &destination.place).await.expect("a session");
     assert_eq!(session.list("audit-events/x.jsonl.gz").await, Listing::Present);
     assert_eq!(session.list("audit-events/x").await, Listing::Absent);
 }
@@ -448,9 +285,7 @@ async fn a_listing_says_whether_exactly_this_key_is_there() {
 async fn checked(answer: fn(&Request) -> (u16, &'static str)) -> (CheckReport, Vec<String>) {
     let (endpoint, seen) = store(answer).await;
     let destination = destination(&endpoint, Auth::AccessKeys);
-    let report = connection(&["loopback"])
-        .check(&destination, KeySource::Given(keys()))
-        .await;
+    let report = connection(&["loopback"]).check(&destination, KeySource::Given(keys())).await;
     (report, seen.all())
 }
 
@@ -464,11 +299,7 @@ async fn a_check_passes_when_the_store_refuses_only_the_wrong_digest() {
         _ => (200, LOCATION),
     })
     .await;
-    assert_eq!(
-        (report.healthy, report.reason, report.generation),
-        (true, Reason::Healthy, 3),
-        "{report:?}"
-    );
+    assert_eq!((report.healthy, report.reason, report.generation), (true, Reason::Healthy, 3), "{report:?}");
     let results: Vec<_> = report.steps.iter().map(|step| (step.name, step.result)).collect();
     let expected = [
         (StepName::AssumeRole, StepResult::Skipped),
@@ -476,10 +307,7 @@ async fn a_check_passes_when_the_store_refuses_only_the_wrong_digest() {
         (StepName::WritePermission, StepResult::Passed),
     ];
     assert_eq!(results, expected);
-    assert_eq!(
-        seen.last().map(String::as_str),
-        Some("PUT /acme-audit/audit-events/.barndoor-write-check")
-    );
+    assert_eq!(seen.last().map(String::as_str), Some("PUT /acme-audit/audit-events/.barndoor-write-check"));
 }
 
 #[tokio::test]
@@ -501,16 +329,8 @@ async fn an_object_that_a_store_took_all_the_same_is_deleted_or_named() {
         _ => (200, ""),
     })
     .await;
-    assert_eq!(
-        (report.healthy, report.steps[2].result),
-        (true, StepResult::Warning)
-    );
-    assert!(
-        report.steps[2]
-            .message
-            .contains("audit-events/.barndoor-write-check"),
-        "{report:?}"
-    );
+    assert_eq!((report.healthy, report.steps[2].result), (true, StepResult::Warning));
+    assert!(report.steps[2].message.contains("audit-events/.barndoor-write-check"), "{report:?}");
 }
 
 #[tokio::test]
@@ -519,9 +339,7 @@ async fn a_bodyless_403_gets_the_words_of_a_listing() {
     assert_eq!((report.healthy, report.reason), (false, Reason::HeadBucketDenied));
     assert_eq!(report.message, "HeadBucket: AccessDenied: Access Denied for ***");
     assert!(
-        report
-            .remedy
-            .contains("s3:ListBucket and s3:GetBucketLocation on arn:aws:s3:::acme-audit"),
+        report.remedy.contains("s3:ListBucket and s3:GetBucketLocation on arn:aws:s3:::acme-audit"),
         "{report:?}"
     );
     assert_eq!(report.steps[2].result, StepResult::Skipped);
@@ -542,11 +360,7 @@ async fn write_permission_is_proved_apart_from_the_bucket() {
 #[tokio::test]
 async fn a_web_server_that_likes_everything_is_not_a_store() {
     let (report, seen) = checked(|_| (200, "<html><body>Welcome</body></html>")).await;
-    assert_eq!(
-        (report.healthy, report.reason),
-        (false, Reason::StoreError),
-        "{report:?}"
-    );
+    assert_eq!((report.healthy, report.reason), (false, Reason::StoreError), "{report:?}");
     assert!(!seen.iter().any(|line| line.starts_with("PUT")));
 }
 
@@ -559,9 +373,7 @@ async fn a_check_answers_in_time_when_the_store_never_does() {
     .await;
     let started = Instant::now();
     let destination = destination(&format!("http://{silent}"), Auth::AccessKeys);
-    let report = connection(&["loopback"])
-        .check(&destination, KeySource::Stored)
-        .await;
+    let report = connection(&["loopback"]).check(&destination, KeySource::Stored).await;
     assert_eq!(report.reason, Reason::EndpointUnreachable, "{report:?}");
     assert!(started.elapsed().as_secs() < 20);
 }

@@ -26,11 +26,7 @@ pub(crate) struct TokenBucket {
 impl TokenBucket {
     pub(crate) fn new(rate: Rate) -> Self {
         let interval = Duration::from_secs(1) / rate.per_second.max(1);
-        Self {
-            interval,
-            burst: interval * rate.burst.max(1),
-            full_at: Mutex::new(None),
-        }
+        Self { interval, burst: interval * rate.burst.max(1), full_at: Mutex::new(None) }
     }
 
     /// Waits for a turn.
@@ -56,10 +52,7 @@ mod tests {
 
     #[test]
     fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
-        let bucket = TokenBucket::new(Rate {
-            per_second: 10,
-            burst: 3,
-        });
+        let bucket = TokenBucket::new(Rate { per_second: 10, burst: 3 });
         let start = Instant::now();
         let waits: Vec<u128> = (0..5).map(|_| bucket.reserve(start).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 100, 200]);

@@ -49,12 +49,7 @@ impl Destinations for Embedded {
     ) -> Result<Vec<Destination>, StorageError> {
         let (organization, after) = (organization.clone(), after.cloned());
         let found = self.inner().database.read(move |transaction| {
-            rows::list(
-                &transaction.open_table(DESTINATIONS)?,
-                &organization,
-                after.as_ref(),
-                limit,
-            )
+            rows::list(&transaction.open_table(DESTINATIONS)?, &organization, after.as_ref(), limit)
         });
         Ok(found.await?)
     }
@@ -87,9 +82,7 @@ impl Destinations for Embedded {
                 let old = rows::find(&table, &organization, &name)?;
                 if old.is_none() && rows::count(&table, &organization)? >= MAX_DESTINATIONS_PER_ORGANIZATION {
                     writing.wrote_nothing();
-                    return Ok(Err(DeclareError::TooMany {
-                        limit: MAX_DESTINATIONS_PER_ORGANIZATION,
-                    }));
+                    return Ok(Err(DeclareError::TooMany { limit: MAX_DESTINATIONS_PER_ORGANIZATION }));
                 }
                 let stored_keys = match &old {
                     Some(old) => access_keys::are_stored(writing, &old.uid)?,
@@ -109,9 +102,7 @@ impl Destinations for Embedded {
                 rows::write(&mut table, &outcome.destination)?;
                 if old.is_none() {
                     let health = encode(&Health::default());
-                    writing
-                        .table(HEALTH)?
-                        .insert(outcome.destination.uid.as_str(), health.as_slice())?;
+                    writing.table(HEALTH)?.insert(outcome.destination.uid.as_str(), health.as_slice())?;
                 }
                 Ok(Ok((outcome.destination, outcome.effect)))
             },
@@ -169,9 +160,7 @@ impl Destinations for Embedded {
                 }
             },
         );
-        let adjusted = adjusted
-            .await?
-            .map_err(|damaged| StorageError(Arc::new(damaged)))?;
+        let adjusted = adjusted.await?.map_err(|damaged| StorageError(Arc::new(damaged)))?;
         Ok(adjusted.map(|(destination, _)| destination))
     }
 
@@ -194,9 +183,7 @@ impl Destinations for Embedded {
                 table.remove((old.organization_uid.as_str(), name.as_str()))?;
                 access_keys::delete(writing, &old.uid)?;
                 writing.table(HEALTH)?.remove(old.uid.as_str())?;
-                writing
-                    .table(DELIVERY_RECORDS)?
-                    .remove((old.organization_uid.as_str(), old.uid.as_str()))?;
+                writing.table(DELIVERY_RECORDS)?.remove((old.organization_uid.as_str(), old.uid.as_str()))?;
                 Ok(Some(old.uid))
             },
             move |removed| {
@@ -220,10 +207,8 @@ impl Destinations for Embedded {
 
     async fn has_access_keys(&self, destination: &Destination) -> Result<bool, StorageError> {
         let uid = destination.uid.clone();
-        let stored = self
-            .inner()
-            .database
-            .read(move |transaction| access_keys::are_readable(transaction, &uid));
+        let stored =
+            self.inner().database.read(move |transaction| access_keys::are_readable(transaction, &uid));
         Ok(stored.await?)
     }
 
@@ -232,10 +217,7 @@ impl Destinations for Embedded {
         organization: &OrganizationName,
         name: &DestinationName,
     ) -> Result<ExternalId, StorageError> {
-        Ok(self
-            .inner()
-            .keyring
-            .external_id(&OrganizationUid::from(organization), name))
+        Ok(self.inner().keyring.external_id(&OrganizationUid::from(organization), name))
     }
 
     async fn health(&self, uid: &DestinationUid) -> Result<Option<Health>, StorageError> {

@@ -53,10 +53,9 @@ impl Fault {
     pub(crate) fn is_disk_full(&self) -> bool {
         match self {
             Self::Redb(error) => match error.as_ref() {
-                redb::Error::Io(io) => matches!(
-                    io.kind(),
-                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
-                ),
+                redb::Error::Io(io) => {
+                    matches!(io.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+                }
                 _ => false,
             },
             Self::Unreadable { .. } | Self::NotReopened(_) | Self::Closed => false,
@@ -73,12 +72,7 @@ macro_rules! fault_from {
         })*
     };
 }
-fault_from!(
-    redb::StorageError,
-    redb::TableError,
-    redb::TransactionError,
-    redb::CommitError
-);
+fault_from!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError);
 
 /// Opens the database file; called again after an I/O error, when redb wants to be closed and opened anew.
 pub(super) type Opener = Box<dyn Fn() -> Result<redb::Database, OpenError> + Send>;
@@ -136,10 +130,7 @@ pub(crate) struct Database {
 impl Database {
     /// Starts the writer thread of an opened database.
     pub(super) fn start(database: redb::Database, opener: Opener) -> Result<Self, OpenError> {
-        let shared = Arc::new(Shared {
-            slot: RwLock::new(Slot::Open(database)),
-            commits: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared { slot: RwLock::new(Slot::Open(database)), commits: AtomicU64::new(0) });
         let (queue, jobs) = mpsc::channel(QUEUE_OPERATIONS);
         let thread = std::thread::Builder::new()
             .name("database-writer".to_owned())
@@ -192,22 +183,10 @@ impl Database {
     ) -> Result<T, Fault> {
         // At most the whole room, so that a huge operation waits for an empty queue instead of for ever.
         let permits = u32::try_from(bytes.min(QUEUE_BYTES)).expect("QUEUE_BYTES fits in u32");
-        let room = Arc::clone(&self.room)
-            .acquire_many_owned(permits)
-            .await
-            .map_err(|_| Fault::Closed)?;
-        let queue = self
-            .queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .ok_or(Fault::Closed)?;
+        let room = Arc::clone(&self.room).acquire_many_owned(permits).await.map_err(|_| Fault::Closed)?;
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Fault::Closed)?;
         let (reply, answer) = oneshot::channel();
-        let job = Job {
-            bytes,
-            room,
-            operation: Box::new(Operation::new(operation, committed, reply)),
-        };
+        let job = Job { bytes, room, operation: Box::new(Operation::new(operation, committed, reply)) };
         queue.send(job).await.map_err(|_| Fault::Closed)?;
         drop(queue);
         answer.await.unwrap_or(Err(Fault::Closed))

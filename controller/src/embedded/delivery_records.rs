@@ -51,10 +51,8 @@ impl DeliveryRecords for Embedded {
             move |writing| {
                 let mut records = writing.table(DELIVERY_RECORDS)?;
                 let key = (organization.as_str(), destination.as_str());
-                let stored: Option<DeliveryRecord> = records
-                    .get(key)?
-                    .map(|row| decode(WHAT, row.value()))
-                    .transpose()?;
+                let stored: Option<DeliveryRecord> =
+                    records.get(key)?.map(|row| decode(WHAT, row.value())).transpose()?;
                 if stored.is_none_or(|stored| stored.revision.checked_add(1) != Some(record.revision)) {
                     writing.wrote_nothing();
                     return Ok(Err(RecordError::Lost));

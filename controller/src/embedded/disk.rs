@@ -24,10 +24,7 @@ impl Room {
         let disk = rustix::fs::statvfs(file)?;
         // st_blocks counts 512 bytes whatever the file system's block is (POSIX).
         let taken = std::fs::metadata(file)?.blocks().saturating_mul(512);
-        Ok(Self {
-            free: disk.f_bavail.saturating_mul(disk.f_frsize),
-            file: taken,
-        })
+        Ok(Self { free: disk.f_bavail.saturating_mul(disk.f_frsize), file: taken })
     }
 
     /// Whether `bytes` more fit, when `used` bytes of the file are in use. Room inside the file counts: it does not
@@ -46,10 +43,7 @@ impl Room {
 /// # Errors
 /// When the file system cannot be asked.
 pub fn half_of_disk(folder: &Path) -> io::Result<u64> {
-    let existing = folder
-        .ancestors()
-        .find(|path| path.exists())
-        .unwrap_or(Path::new("."));
+    let existing = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     let disk = rustix::fs::statvfs(existing)?;
     Ok(disk.f_blocks.saturating_mul(disk.f_frsize) / 2)
 }
@@ -62,40 +56,19 @@ mod tests {
 
     #[test]
     fn a_disk_at_its_reserve_takes_nothing_more() {
-        assert!(
-            Room {
-                free: 65 * MIB,
-                file: 0
-            }
-            .fits(MIB, 0)
-        );
-        assert!(
-            !Room {
-                free: 64 * MIB,
-                file: 0
-            }
-            .fits(MIB, 0)
-        );
+        assert!(Room { free: 65 * MIB, file: 0 }.fits(MIB, 0));
+        assert!(!Room { free: 64 * MIB, file: 0 }.fits(MIB, 0));
     }
 
     #[test]
     fn a_full_disk_takes_events_again_once_the_file_is_drained() {
-        let full = Room {
-            free: 63 * MIB,
-            file: 1_000 * MIB,
-        };
+        let full = Room { free: 63 * MIB, file: 1_000 * MIB };
         assert!(!full.fits(MIB, 990 * MIB));
         assert!(full.fits(MIB, 100 * MIB));
     }
 
     #[test]
     fn a_disk_that_others_filled_takes_nothing_at_all() {
-        assert!(
-            !Room {
-                free: MIB,
-                file: 1_000 * MIB
-            }
-            .fits(MIB, 0)
-        );
+        assert!(!Room { free: MIB, file: 1_000 * MIB }.fits(MIB, 0));
     }
 }

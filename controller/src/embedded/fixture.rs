@@ -38,10 +38,8 @@ impl Clock for SetClock {
 }
 
 /// Limits that no test reaches by accident.
-pub(crate) const ROOMY: EventLogLimits = EventLogLimits {
-    total_bytes: 10 * 1024 * 1024 * 1024,
-    organization_share_percent: 50,
-};
+pub(crate) const ROOMY: EventLogLimits =
+    EventLogLimits { total_bytes: 10 * 1024 * 1024 * 1024, organization_share_percent: 50 };
 
 pub(crate) fn config(folder: &Path) -> EmbeddedConfig {
     EmbeddedConfig {
@@ -103,22 +101,12 @@ pub(crate) fn declaration(bucket: &str, auth: DeclaredAuth) -> Declaration {
 }
 
 pub(crate) fn wish(wish: Wish) -> SettingsChange {
-    SettingsChange {
-        wish: Some(wish),
-        ..SettingsChange::default()
-    }
+    SettingsChange { wish: Some(wish), ..SettingsChange::default() }
 }
 
 /// Declares a destination of the organization that wishes to stream.
 pub(crate) async fn streaming(embedded: &Embedded, organization: &OrganizationUid) -> Destination {
     let (organization, name) = (self::organization(organization.as_str()), name("audit"));
-    embedded
-        .declare(&organization, &name, declaration("acme-audit", role()))
-        .await
-        .expect("declares");
-    embedded
-        .adjust(&organization, &name, wish(Wish::Streaming))
-        .await
-        .expect("adjusts")
-        .expect("is there")
+    embedded.declare(&organization, &name, declaration("acme-audit", role())).await.expect("declares");
+    embedded.adjust(&organization, &name, wish(Wish::Streaming)).await.expect("adjusts").expect("is there")
 }

@@ -73,10 +73,7 @@ pub(super) fn unlock(transaction: &WriteTransaction, master_key: &MasterKey) -> 
 }
 
 fn unreadable(purpose: &'static str) -> Fault {
-    Fault::Unreadable {
-        what: purpose,
-        why: "it does not open under the master key".to_owned(),
-    }
+    Fault::Unreadable { what: purpose, why: "it does not open under the master key".to_owned() }
 }
 
 fn open_or_make(
@@ -87,10 +84,7 @@ fn open_or_make(
     let mut table = transaction.open_table(KEYRING)?;
     let context = ["keyring", purpose];
     if let Some(sealed) = table.get((purpose, FIRST))? {
-        return Ok(master_key
-            .open(&context, sealed.value())
-            .ok()
-            .and_then(|key| key.try_into().ok()));
+        return Ok(master_key.open(&context, sealed.value()).ok().and_then(|key| key.try_into().ok()));
     }
     let key = random();
     table.insert((purpose, FIRST), master_key.seal(&context, &key).as_slice())?;

@@ -17,7 +17,9 @@ const SEALED_AES_256_GCM: u8 = 1;
 
 /// Text that is no master key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a master key is base64 of 32 bytes; make one with: head -c 32 /dev/urandom | base64")]
+#[error(
+    "a master key is 32 random bytes as 64 hexadecimal characters or base64; make one with: openssl rand -hex 32"
+)]
 pub struct InvalidMasterKey;
 
 /// The key under which everything secret in the data folder is sealed.
@@ -34,12 +36,14 @@ impl std::fmt::Debug for MasterKey {
 pub(crate) struct NotSealedHere;
 
 impl MasterKey {
-    /// Reads the key from base64; space around it does not matter.
+    /// Reads the key from 64 hexadecimal characters or base64; space around it does not matter.
     ///
     /// # Errors
     /// When it is not base64 of 32 bytes.
-    pub fn from_base64(text: &str) -> Result<Self, InvalidMasterKey> {
-        let bytes = STANDARD.decode(text.trim()).map_err(|_| InvalidMasterKey)?;
+    pub fn parse(text: &str) -> Result<Self, InvalidMasterKey> {
+        let bytes = from_hexadecimal(text.trim())
+            .or_else(|| STANDARD.decode(text.trim()).ok())
+            .ok_or(InvalidMasterKey)?;
         let bytes: [u8; KEY_BYTES] = bytes.try_into().map_err(|_| InvalidMasterKey)?;
         Ok(Self::from_bytes(&bytes))
     }
@@ -51,7 +55,7 @@ impl MasterKey {
     /// Reads the key file; `None` when there is none.
     pub(super) fn read(path: &Path) -> io::Result<Option<Result<Self, InvalidMasterKey>>> {
         match fs::read_to_string(path) {
-            Ok(text) => Ok(Some(Self::from_base64(&text))),
+            Ok(text) => Ok(Some(Self::parse(&text))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Err(InvalidMasterKey))),
             Err(error) => Err(error),
@@ -115,6 +119,13 @@ fn bound(context: &[&str]) -> Vec<u8> {
     bytes
 }
 
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    if text.len() != KEY_BYTES * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,10 +134,7 @@ mod tests {
     fn sealed_bytes_open_only_under_the_same_key_and_context() {
         let key = MasterKey::from_bytes(&[7; KEY_BYTES]);
         let sealed = key.seal(&["acme", "secret"], b"hush");
-        assert_eq!(
-            key.open(&["acme", "secret"], &sealed).as_deref(),
-            Ok(&b"hush"[..])
-        );
+        assert_eq!(key.open(&["acme", "secret"], &sealed).as_deref(), Ok(&b"hush"[..]));
         assert_eq!(key.open(&["acmes", "ecret"], &sealed), Err(NotSealedHere));
         assert_eq!(
             MasterKey::from_bytes(&[8; KEY_BYTES]).open(&["acme", "secret"], &sealed),
@@ -140,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_master_key_is_base64_of_32_bytes_and_never_shown() {
-        let key = MasterKey::from_base64(&format!(" {}\n", STANDARD.encode([1; KEY_BYTES]))).expect("a key");
+        let key = MasterKey::parse(&format!(" {}\n", STANDARD.encode([1; KEY_BYTES]))).expect("a key");
         assert_eq!(format!("{key:?}"), "MasterKey(..)");
         for bad in ["", "abc", &STANDARD.encode([1; 31])] {
-            assert_eq!(MasterKey::from_base64(bad).err(), Some(InvalidMasterKey));
+            assert_eq!(MasterKey::parse(bad).err(), Some(InvalidMasterKey));
         }
     }
 }

@@ -158,13 +158,8 @@ impl Folder {
             .open(&lock_file)
             .map_err(|error| OpenError::io(&lock_file, error))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
-                path: path.to_owned(),
-                _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-                folder: path.to_owned(),
-            }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(OpenError::InUse { folder: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(OpenError::io(&lock_file, error)),
         }
     }
@@ -199,10 +194,7 @@ impl Folder {
             None if sealed(database).map_err(OpenError::Storage)? => {
                 Err(OpenError::MasterKeyMissing { file })
             }
-            None => Ok((
-                MasterKey::create(&file).map_err(|error| OpenError::io(&file, error))?,
-                origin,
-            )),
+            None => Ok((MasterKey::create(&file).map_err(|error| OpenError::io(&file, error))?, origin)),
         }
     }
 }
@@ -243,29 +235,18 @@ fn open(file: &Path) -> Result<redb::Database, OpenError> {
     let database = redb::Builder::new()
         .set_cache_size(CACHE_BYTES)
         .set_repair_callback(|repair| {
-            tracing::info!(
-                progress = repair.progress(),
-                "checking the database after an unclean end"
-            );
+            tracing::info!(progress = repair.progress(), "checking the database after an unclean end");
         })
         .open(file)
         .map_err(|error| OpenError::redb(file, error.into()))?;
-    let transaction = database
-        .begin_read()
-        .map_err(|error| OpenError::redb(file, error.into()))?;
+    let transaction = database.begin_read().map_err(|error| OpenError::redb(file, error.into()))?;
     match tables::format_of(&transaction) {
         Some(FORMAT) => {}
         Some(found) if found > FORMAT => {
-            return Err(OpenError::NewerFormat {
-                file: file.to_owned(),
-                found,
-                supported: FORMAT,
-            });
+            return Err(OpenError::NewerFormat { file: file.to_owned(), found, supported: FORMAT });
         }
         Some(_) | None => {
-            return Err(OpenError::NotADatabase {
-                file: file.to_owned(),
-            });
+            return Err(OpenError::NotADatabase { file: file.to_owned() });
         }
     }
     drop(transaction);

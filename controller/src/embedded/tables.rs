@@ -72,10 +72,7 @@ pub(super) fn format_of(transaction: &ReadTransaction) -> Option<u64> {
 
 /// Reads a JSON value.
 pub(crate) fn decode<T: DeserializeOwned>(what: &'static str, bytes: &[u8]) -> Result<T, Fault> {
-    serde_json::from_slice(bytes).map_err(|error| Fault::Unreadable {
-        what,
-        why: error.to_string(),
-    })
+    serde_json::from_slice(bytes).map_err(|error| Fault::Unreadable { what, why: error.to_string() })
 }
 
 /// Writes a JSON value.

@@ -27,10 +27,7 @@ async fn after_a_restart_everything_is_found_again() {
     let acme = OrganizationUid::new("acme");
     let embedded = open(folder.path());
     let destination = streaming(&embedded, &acme).await;
-    embedded
-        .append(&acme, events(&["a", "b"]), None)
-        .await
-        .expect("appends");
+    embedded.append(&acme, events(&["a", "b"]), None).await.expect("appends");
     let record = embedded.load(&acme, &destination.uid).await.expect("reads");
     let head = embedded.head(&acme).await.expect("reads");
     let token_key = *embedded.token_signing_key().as_bytes();
@@ -38,23 +35,14 @@ async fn after_a_restart_everything_is_found_again() {
     drop(embedded);
 
     let embedded = open(folder.path());
-    let found = embedded
-        .find(&destination.organization, &destination.name)
-        .await
-        .expect("reads");
+    let found = embedded.find(&destination.organization, &destination.name).await.expect("reads");
     assert_eq!(found, Some(destination.clone()));
-    assert_eq!(
-        embedded.load(&acme, &destination.uid).await.expect("reads"),
-        record
-    );
+    assert_eq!(embedded.load(&acme, &destination.uid).await.expect("reads"), record);
     assert!(record.is_some());
     assert_eq!(embedded.head(&acme).await.expect("reads"), head);
     assert_eq!(texts(&embedded, &acme, 1).await, ["a", "b"]);
     assert_eq!(embedded.token_signing_key().as_bytes(), &token_key);
-    let next = embedded
-        .append(&acme, events(&["c"]), None)
-        .await
-        .expect("appends");
+    let next = embedded.append(&acme, events(&["c"]), None).await.expect("appends");
     assert_eq!(next.fate, Fate::Kept { first: 3, last: 3 });
 }
 
@@ -65,10 +53,7 @@ async fn a_crash_loses_nothing_that_was_acknowledged() {
     let embedded = open(folder.path());
     streaming(&embedded, &acme).await;
     for text in ["a", "b", "c"] {
-        embedded
-            .append(&acme, events(&[text]), None)
-            .await
-            .expect("appends");
+        embedded.append(&acme, events(&[text]), None).await.expect("appends");
     }
     // The files as they lie on the disk of a process that never got to close them.
     for file in ["barndoor.redb", "master.key"] {
@@ -96,10 +81,7 @@ async fn a_second_process_is_turned_away_until_the_first_has_gone() {
     drop(first);
     let refused = try_open(folder.path()).err().expect("in use");
     assert!(matches!(refused, OpenError::InUse { .. }), "{refused}");
-    assert!(
-        refused.to_string().contains("already in use by another process"),
-        "{refused}"
-    );
+    assert!(refused.to_string().contains("already in use by another process"), "{refused}");
     drop(clone);
     open(folder.path());
 }
@@ -110,31 +92,12 @@ async fn a_newer_format_is_refused_naming_both() {
     drop(open(folder.path()));
     let database = redb::Database::open(folder.path().join("barndoor.redb")).expect("opens");
     let transaction = database.begin_write().expect("begins");
-    transaction
-        .open_table(META)
-        .expect("opens")
-        .insert(META_FORMAT, FORMAT + 6)
-        .expect("inserts");
+    transaction.open_table(META).expect("opens").insert(META_FORMAT, FORMAT + 6).expect("inserts");
     transaction.commit().expect("commits");
     drop(database);
     let refused = try_open(folder.path()).err().expect("too new");
-    assert!(
-        matches!(
-            refused,
-            OpenError::NewerFormat {
-                found: 7,
-                supported: 1,
-                ..
-            }
-        ),
-        "{refused}"
-    );
-    assert!(
-        refused
-            .to_string()
-            .contains("has format 7, and this release reads up to 1"),
-        "{refused}"
-    );
+    assert!(matches!(refused, OpenError::NewerFormat { found: 7, supported: 1, .. }), "{refused}");
+    assert!(refused.to_string().contains("has format 7, and this release reads up to 1"), "{refused}");
 }
 
 #[tokio::test]
@@ -152,13 +115,8 @@ async fn another_file_in_the_database_s_place_is_left_alone() {
 async fn a_folder_that_cannot_be_made_is_named() {
     let folder = folder();
     std::fs::write(folder.path().join("file"), b"").expect("writes");
-    let refused = try_open(&folder.path().join("file/data"))
-        .err()
-        .expect("not a folder");
-    assert!(
-        refused.to_string().contains("file/data cannot be used"),
-        "{refused}"
-    );
+    let refused = try_open(&folder.path().join("file/data")).err().expect("not a folder");
+    assert!(refused.to_string().contains("file/data cannot be used"), "{refused}");
 }
 
 #[tokio::test]
@@ -193,7 +151,7 @@ async fn a_lost_or_foreign_master_key_is_refused() {
     assert!(matches!(refused, OpenError::MasterKeyInvalid { .. }), "{refused}");
 
     let mut config = config(folder.path());
-    config.master_key = Some(MasterKey::from_base64(&right).expect("a key"));
+    config.master_key = Some(MasterKey::parse(&right).expect("a key"));
     super::Embedded::open(config).expect("the environment's key counts before the file's");
 }
 
@@ -202,15 +160,12 @@ async fn a_given_master_key_leaves_no_file() {
     let folder = folder();
     let mut config = config(folder.path());
     let text = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
-    config.master_key = Some(MasterKey::from_base64(text).expect("a key"));
+    config.master_key = Some(MasterKey::parse(text).expect("a key"));
     let embedded = super::Embedded::open(config).expect("opens");
     assert!(!folder.path().join("master.key").exists());
 
     let (acme, audit) = (organization("acme"), name("audit"));
-    embedded
-        .declare(&acme, &audit, declaration("acme-audit", keys("AKIAHUSH")))
-        .await
-        .expect("declares");
+    embedded.declare(&acme, &audit, declaration("acme-audit", keys("AKIAHUSH"))).await.expect("declares");
     embedded.close().await;
     let file = std::fs::read(folder.path().join("barndoor.redb")).expect("reads");
     assert!(!file.windows(8).any(|window| window == b"AKIAHUSH"), "sealed");
@@ -221,29 +176,15 @@ async fn an_external_id_is_the_same_for_ever_and_each_destination_has_its_own() 
     let folder = folder();
     let embedded = open(folder.path());
     let mut ids = Vec::new();
-    for (of, called) in [
-        ("acme", "audit"),
-        ("acme", "audit-2"),
-        ("acme2", "audit"),
-        ("acm", "eaudit"),
-    ] {
-        let id = embedded
-            .external_id(&organization(of), &name(called))
-            .await
-            .expect("derives");
+    for (of, called) in [("acme", "audit"), ("acme", "audit-2"), ("acme2", "audit"), ("acm", "eaudit")] {
+        let id = embedded.external_id(&organization(of), &name(called)).await.expect("derives");
         assert_eq!(id.as_str().len(), 64);
         assert!(!ids.contains(&id));
         ids.push(id);
     }
     drop(embedded);
     let embedded = open(folder.path());
-    assert_eq!(
-        embedded
-            .external_id(&organization("acme"), &name("audit"))
-            .await
-            .expect("derives"),
-        ids[0]
-    );
+    assert_eq!(embedded.external_id(&organization("acme"), &name("audit")).await.expect("derives"), ids[0]);
 }
 
 #[tokio::test]
@@ -253,12 +194,6 @@ async fn after_closing_everything_fails_clearly() {
     embedded.close().await;
     let acme = OrganizationUid::new("acme");
     let refused = embedded.head(&acme).await.expect_err("closed");
-    assert!(
-        refused.to_string().ends_with("the database is closed"),
-        "{refused}"
-    );
-    embedded
-        .append(&acme, events(&["a"]), None)
-        .await
-        .expect_err("closed");
+    assert!(refused.to_string().ends_with("the database is closed"), "{refused}");
+    embedded.append(&acme, events(&["a"]), None).await.expect_err("closed");
 }

@@ -67,12 +67,7 @@ pub(super) struct Operation<T, Run, Committed> {
 
 impl<T, Run, Committed> Operation<T, Run, Committed> {
     pub(super) fn new(run: Run, committed: Committed, reply: oneshot::Sender<Result<T, Fault>>) -> Self {
-        Self {
-            run: Some(run),
-            result: None,
-            committed,
-            reply,
-        }
+        Self { run: Some(run), result: None, committed, reply }
     }
 }
 
@@ -95,12 +90,7 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), Fault>) {
-        let Self {
-            run: _,
-            result,
-            committed: after,
-            reply,
-        } = *self;
+        let Self { run: _, result, committed: after, reply } = *self;
         let result = committed.and_then(|()| result.unwrap_or(Err(Fault::Closed)));
         if let Ok(value) = &result {
             after(value);
@@ -119,12 +109,7 @@ pub(super) fn run(shared: &Shared, mut jobs: mpsc::Receiver<Job>, opener: &Opene
             tracing::error!(%fault, operations = group.len(), "a write to the database failed");
             fail(shared, fault);
         }
-        for Job {
-            bytes: _,
-            room,
-            operation,
-        } in group
-        {
+        for Job { bytes: _, room, operation } in group {
             operation.answer(outcome.clone());
             drop(room);
         }
@@ -149,10 +134,7 @@ fn commit(shared: &Shared, group: &mut [Job]) -> Result<(), Fault> {
         // Saves the allocator's state and flips to the new root only after its pages are on disk. So opening after a
         // kill does not read the whole file, and a failed fsync can never leave a root whose pages were not written.
         transaction.set_quick_repair(true);
-        let writing = Writing {
-            transaction: &transaction,
-            idle: Cell::new(0),
-        };
+        let writing = Writing { transaction: &transaction, idle: Cell::new(0) };
         for job in &mut *group {
             job.operation.run(&writing)?;
         }
@@ -170,10 +152,7 @@ fn commit(shared: &Shared, group: &mut [Job]) -> Result<(), Fault> {
 fn fail(shared: &Shared, fault: &Fault) {
     let mut slot = shared.slot.write().unwrap_or_else(PoisonError::into_inner);
     if let Slot::Open(_) = *slot {
-        *slot = Slot::Failed {
-            fault: fault.clone(),
-            tried: None,
-        };
+        *slot = Slot::Failed { fault: fault.clone(), tried: None };
     }
 }
 
@@ -197,10 +176,7 @@ fn reopen_if_failed(shared: &Shared, opener: &Opener) -> Result<(), Fault> {
         }
         Err(error) => {
             let fault = Fault::NotReopened(Arc::new(error));
-            *slot = Slot::Failed {
-                fault: fault.clone(),
-                tried: Some(Instant::now()),
-            };
+            *slot = Slot::Failed { fault: fault.clone(), tried: Some(Instant::now()) };
             Err(fault)
         }
     }

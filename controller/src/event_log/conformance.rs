@@ -63,10 +63,7 @@ pub(crate) async fn texts(log: &dyn EventLog, organization: &OrganizationUid, fr
     let mut next = from;
     let mut texts = Vec::new();
     loop {
-        let batches = log
-            .read(organization, next, RECORD_BATCH_BYTES)
-            .await
-            .expect("reads");
+        let batches = log.read(organization, next, RECORD_BATCH_BYTES).await.expect("reads");
         let Some(last) = batches.last() else { return texts };
         let end = last.last() + 1;
         for batch in &batches {
@@ -83,29 +80,13 @@ pub(crate) async fn texts(log: &dyn EventLog, organization: &OrganizationUid, fr
 
 async fn events_that_nobody_waits_for_are_counted_and_not_stored(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("unwanted"));
-    let appended = log
-        .append(&organization, events(&["a", "b"]), Some(key("k", 1)))
-        .await
-        .expect("appends");
-    assert_eq!(
-        appended,
-        Appended {
-            fate: Fate::NotKept { count: 2 },
-            note: vec![1; 3]
-        }
-    );
+    let appended = log.append(&organization, events(&["a", "b"]), Some(key("k", 1))).await.expect("appends");
+    assert_eq!(appended, Appended { fate: Fate::NotKept { count: 2 }, note: vec![1; 3] });
     assert_eq!(log.read(&organization, 1, 1).await.expect("reads"), []);
     subject.hold(&organization).await;
-    let again = log
-        .append(&organization, events(&["a", "b"]), Some(key("k", 1)))
-        .await
-        .expect("appends");
+    let again = log.append(&organization, events(&["a", "b"]), Some(key("k", 1))).await.expect("appends");
     assert_eq!(again, appended, "the first answer stays the answer");
-    let head = log
-        .head(&organization)
-        .await
-        .expect("reads")
-        .expect("a place makes a log");
+    let head = log.head(&organization).await.expect("reads").expect("a place makes a log");
     assert_eq!((head.first, head.next, head.appended_bytes), (1, 1, 0));
 }
 
@@ -117,30 +98,15 @@ async fn events_are_read_as_they_were_appended(subject: &impl Subject) {
     batch.push(EventType::System, b"{}");
     let first = log.append(&organization, batch, None).await.expect("appends");
     assert_eq!(kept(&first), (1, 2));
-    let second = log
-        .append(&organization, events(&["third"]), None)
-        .await
-        .expect("appends");
+    let second = log.append(&organization, events(&["third"]), None).await.expect("appends");
     assert_eq!(kept(&second), (3, 3));
 
     let read = log.read(&organization, 1, usize::MAX).await.expect("reads");
-    assert_eq!(
-        read.iter()
-            .map(|batch| (batch.first, batch.last()))
-            .collect::<Vec<_>>(),
-        [(1, 2), (3, 3)]
-    );
+    assert_eq!(read.iter().map(|batch| (batch.first, batch.last())).collect::<Vec<_>>(), [(1, 2), (3, 3)]);
     assert_eq!(read[0].types, [EventType::ToolCall, EventType::System]);
-    assert_eq!(
-        (read[0].event(0), read[0].event(1)),
-        ("{\"ü\":1}".as_bytes(), &b"{}"[..])
-    );
+    assert_eq!((read[0].event(0), read[0].event(1)), ("{\"ü\":1}".as_bytes(), &b"{}"[..]));
     assert_eq!((read[0].bytes_before, read[1].bytes_before), (0, 10));
-    assert_eq!(
-        read[0].accepted_at.as_nanosecond() % 1_000_000,
-        0,
-        "millisecond precision"
-    );
+    assert_eq!(read[0].accepted_at.as_nanosecond() % 1_000_000, 0, "millisecond precision");
     assert!(read[0].accepted_at <= read[1].accepted_at);
     let head = log.head(&organization).await.expect("reads").expect("a log");
     assert_eq!((head.first, head.next, head.appended_bytes), (1, 4, 15));
@@ -152,9 +118,7 @@ async fn an_organization_sees_only_its_own_events(subject: &impl Subject) {
     let (one, other) = (organization("tenant"), organization("tenant-2"));
     for organization in [&one, &other] {
         subject.hold(organization).await;
-        log.append(organization, events(&[organization.as_str()]), None)
-            .await
-            .expect("appends");
+        log.append(organization, events(&[organization.as_str()]), None).await.expect("appends");
     }
     assert_eq!(texts(log.as_ref(), &one, 1).await, [one.as_str()]);
     log.trim(&one, 2).await.expect("trims");
@@ -166,9 +130,7 @@ async fn a_read_begins_anywhere_and_ends_at_its_limit(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("reads"));
     subject.hold(&organization).await;
     for batch in [["1", "2"], ["3", "4"], ["5", "6"]] {
-        log.append(&organization, events(&batch), None)
-            .await
-            .expect("appends");
+        log.append(&organization, events(&batch), None).await.expect("appends");
     }
     let firsts = async |from, limit| {
         let read = log.read(&organization, from, limit).await.expect("reads");
@@ -185,16 +147,10 @@ async fn a_long_append_is_stored_in_several_batches(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("long"));
     subject.hold(&organization).await;
     let text = "x".repeat(RECORD_BATCH_BYTES / 4);
-    let appended = log
-        .append(&organization, events(&[text.as_str(); 9]), None)
-        .await
-        .expect("appends");
+    let appended = log.append(&organization, events(&[text.as_str(); 9]), None).await.expect("appends");
     assert_eq!(kept(&appended), (1, 9));
     let read = log.read(&organization, 1, usize::MAX).await.expect("reads");
-    assert_eq!(
-        read.iter().map(|batch| batch.first).collect::<Vec<_>>(),
-        [1, 5, 9]
-    );
+    assert_eq!(read.iter().map(|batch| batch.first).collect::<Vec<_>>(), [1, 5, 9]);
     assert!(read.iter().all(|batch| batch.accepted_at == read[0].accepted_at));
     assert_eq!(read[2].bytes_before, 8 * text.len() as u64);
 }
@@ -203,31 +159,15 @@ async fn a_repeated_key_gets_its_first_answer_again(subject: &impl Subject) {
     let (log, one, other) = (subject.log(), organization("keys"), organization("keys-2"));
     subject.hold(&one).await;
     subject.hold(&other).await;
-    let first = log
-        .append(&one, events(&["a"]), Some(key("k", 1)))
-        .await
-        .expect("appends");
-    assert_eq!(
-        first,
-        Appended {
-            fate: Fate::Kept { first: 1, last: 1 },
-            note: vec![1; 3]
-        }
-    );
+    let first = log.append(&one, events(&["a"]), Some(key("k", 1))).await.expect("appends");
+    assert_eq!(first, Appended { fate: Fate::Kept { first: 1, last: 1 }, note: vec![1; 3] });
     let mut repeat = key("k", 1);
     repeat.note = b"another".to_vec();
-    assert_eq!(
-        log.append(&one, events(&["a"]), Some(repeat))
-            .await
-            .expect("repeats"),
-        first
-    );
+    assert_eq!(log.append(&one, events(&["a"]), Some(repeat)).await.expect("repeats"), first);
     let reused = log.append(&one, events(&["b"]), Some(key("k", 2))).await;
     assert!(matches!(reused, Err(AppendError::KeyReused)), "{reused:?}");
     assert_eq!(texts(log.as_ref(), &one, 1).await, ["a"]);
-    log.append(&other, events(&["b"]), Some(key("k", 2)))
-        .await
-        .expect("keys are the organization's own");
+    log.append(&other, events(&["b"]), Some(key("k", 2))).await.expect("keys are the organization's own");
 }
 
 async fn concurrent_repeats_of_a_key_append_once(subject: &impl Subject) {
@@ -242,23 +182,15 @@ async fn concurrent_repeats_of_a_key_append_once(subject: &impl Subject) {
 
 async fn a_trimmed_event_is_gone_and_numbers_go_on(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("trims"));
-    log.trim(&organization, 5)
-        .await
-        .expect("an unknown log has nothing to trim");
+    log.trim(&organization, 5).await.expect("an unknown log has nothing to trim");
     subject.hold(&organization).await;
     for batch in [["1", "2"], ["3", "4"]] {
-        log.append(&organization, events(&batch), None)
-            .await
-            .expect("appends");
+        log.append(&organization, events(&batch), None).await.expect("appends");
     }
     let full = log.usage(&organization).await.expect("reads").organization_bytes;
     log.trim(&organization, 2).await.expect("trims");
     log.trim(&organization, 4).await.expect("trims");
-    assert_eq!(
-        texts(log.as_ref(), &organization, 3).await,
-        ["3", "4"],
-        "half a batch is kept"
-    );
+    assert_eq!(texts(log.as_ref(), &organization, 3).await, ["3", "4"], "half a batch is kept");
     let lost = log.read(&organization, 2, 1).await;
     assert!(matches!(lost, Err(LogError::Damaged { at: 2, .. })), "{lost:?}");
 
@@ -267,10 +199,7 @@ async fn a_trimmed_event_is_gone_and_numbers_go_on(subject: &impl Subject) {
     assert_eq!((head.first, head.next), (5, 5));
     let empty = log.usage(&organization).await.expect("reads").organization_bytes;
     assert!(full > 0 && empty == 0, "{full} bytes, then {empty}");
-    let next = log
-        .append(&organization, events(&["5"]), None)
-        .await
-        .expect("appends");
+    let next = log.append(&organization, events(&["5"]), None).await.expect("appends");
     assert_eq!(kept(&next), (5, 5));
     assert_eq!(texts(log.as_ref(), &organization, 5).await, ["5"]);
 }
@@ -278,9 +207,7 @@ async fn a_trimmed_event_is_gone_and_numbers_go_on(subject: &impl Subject) {
 async fn a_renewed_epoch_sorts_after_the_old_one(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("epochs"));
     subject.hold(&organization).await;
-    log.append(&organization, events(&["a"]), None)
-        .await
-        .expect("appends");
+    log.append(&organization, events(&["a"]), None).await.expect("appends");
     let old = log.head(&organization).await.expect("reads").expect("a log");
     let new = log.renew_epoch(&organization).await.expect("renews");
     assert!(new.epoch > old.epoch);
@@ -292,9 +219,7 @@ async fn changes_are_announced(subject: &impl Subject) {
     let (log, organization) = (subject.log(), organization("changes"));
     subject.hold(&organization).await;
     let mut changes = log.changes();
-    log.append(&organization, events(&["a"]), None)
-        .await
-        .expect("appends");
+    log.append(&organization, events(&["a"]), None).await.expect("appends");
     assert_eq!(changes.recv().await, Ok(organization));
 }
 
@@ -306,15 +231,9 @@ async fn concurrent_appends_get_dense_disjoint_numbers(subject: &impl Subject) {
         tokio::spawn(async move {
             let mut ranges = Vec::new();
             for batch in 0..10 {
-                let texts: Vec<String> = (0..5)
-                    .map(|event| format!("{producer}/{batch}/{event}"))
-                    .collect();
+                let texts: Vec<String> = (0..5).map(|event| format!("{producer}/{batch}/{event}")).collect();
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                ranges.push(kept(
-                    &log.append(&organization, events(&texts), None)
-                        .await
-                        .expect("appends"),
-                ));
+                ranges.push(kept(&log.append(&organization, events(&texts), None).await.expect("appends")));
             }
             ranges
         })
@@ -322,22 +241,14 @@ async fn concurrent_appends_get_dense_disjoint_numbers(subject: &impl Subject) {
     let mut numbers = BTreeSet::new();
     for ranges in futures_util::future::join_all(producers).await {
         for (first, last) in ranges.expect("ran") {
-            assert!(
-                (first..=last).all(|sequence| numbers.insert(sequence)),
-                "{first} to {last} twice"
-            );
+            assert!((first..=last).all(|sequence| numbers.insert(sequence)), "{first} to {last} twice");
         }
     }
     assert!(numbers.into_iter().eq(1..=800));
     let read = texts(log.as_ref(), &organization, 1).await;
     assert_eq!(read.iter().collect::<BTreeSet<_>>().len(), 800);
     for run in read.chunks(5) {
-        let start = run[0]
-            .strip_suffix("/0")
-            .expect("the run begins with its first event");
-        assert!(
-            (0..5).all(|event| run[event] == format!("{start}/{event}")),
-            "{run:?}"
-        );
+        let start = run[0].strip_suffix("/0").expect("the run begins with its first event");
+        assert!((0..5).all(|event| run[event] == format!("{start}/{event}")), "{run:?}");
     }
 }

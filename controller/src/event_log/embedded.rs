@@ -36,11 +36,7 @@ const ROW_BYTES: u64 = 128;
 /// by at least half.
 fn disk_bytes(value: usize) -> u64 {
     let row = value as u64 + ROW_BYTES;
-    if row * 2 > PAGE_BYTES {
-        row.div_ceil(PAGE_BYTES).next_power_of_two() * PAGE_BYTES
-    } else {
-        row * 2
-    }
+    if row * 2 > PAGE_BYTES { row.div_ceil(PAGE_BYTES).next_power_of_two() * PAGE_BYTES } else { row * 2 }
 }
 
 #[async_trait]
@@ -71,11 +67,7 @@ impl EventLog for Embedded {
             move |writing| append::append(writing, request),
             move |appended| {
                 // A repeat's answer wakes readers for nothing, which does no harm.
-                if let Ok(Appended {
-                    fate: Fate::Kept { .. },
-                    note: _,
-                }) = appended
-                {
+                if let Ok(Appended { fate: Fate::Kept { .. }, note: _ }) = appended {
                     // Nobody may be listening.
                     let _ = changes.send(organization);
                 }
@@ -160,6 +152,17 @@ impl EventLog for Embedded {
 
     fn changes(&self) -> broadcast::Receiver<OrganizationUid> {
         self.inner().log_changes.subscribe()
+    }
+}
+
+impl Embedded {
+    /// How full the log is, whichever organization fills it.
+    ///
+    /// # Errors
+    /// When the storage below fails.
+    pub async fn total_usage(&self) -> Result<Usage, LogError> {
+        // A name that no organization has: only the totals are of interest.
+        self.usage(&OrganizationUid::new("")).await
     }
 }
 

@@ -19,7 +19,7 @@ pub use self::ports::{Compute, Meter, Ports};
 use self::reading::Oldest;
 use self::sealing::Cut;
 use crate::destinations::{Destination, StorageError, Wish};
-use crate::event_log::{LogError, Sequence};
+use crate::event_log::LogError;
 use crate::exporter::budget::{Grant, Urgency};
 use crate::exporter::cut::{Due, Pace, due};
 use crate::exporter::decide::{Action, Following, ListFinding, Observation, Step, decide};
@@ -96,9 +96,10 @@ impl Exporter {
         Self { ports, organization, uid, record: None, oldest: None }
     }
 
-    /// The first event not yet resolved, as last seen.
-    pub fn next(&self) -> Option<Sequence> {
-        self.record.as_ref().map(|record| record.next)
+    /// When the oldest event that waits was accepted, as last seen.
+    pub fn oldest_pending(&self) -> Option<Timestamp> {
+        let next = self.record.as_ref()?.next;
+        self.oldest.filter(|oldest| oldest.sequence == next).map(|oldest| oldest.accepted_at)
     }
 
     /// Forgets what it knows of the record; the next turn takes it over anew.

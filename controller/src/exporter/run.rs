@@ -273,6 +273,7 @@ impl Table {
             turn.abort();
         }
         self.exporters.lives().remove(uid);
+        self.ports.meter.gone(uid);
         self.wheel.remove(uid);
         if let Some(organization) = self.organizations.get_mut(&entry.organization) {
             organization.destinations.remove(uid);
@@ -414,6 +415,9 @@ impl Table {
                 None
             }
         };
+        let destination = entry.live.destination();
+        let waits = exporter.oldest_pending().filter(|_| destination.wish == Wish::Streaming);
+        self.ports.meter.oldest_pending(&destination, waits);
         entry.seat = Seat::Waiting(Box::new(exporter));
         let at = if failed {
             entry.failures = entry.failures.saturating_add(1);

@@ -10,9 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barndoor_crds::event_type::EventType;
+use barndoor_crds::name::DestinationUid;
+use jiff::Timestamp;
 use rand::Rng;
 
-use crate::destinations::Wish;
+use crate::destinations::{Destination, Wish};
 use crate::exporter::budget::Budget;
 use crate::exporter::deliver::{Compute, Exporter, Meter, Ports, Turn};
 use crate::exporter::live::Live;
@@ -35,6 +37,8 @@ impl Meter for Silent {
     fn delivered(&self, _events: u64, _bytes: usize, _took: Duration) {}
     fn failed(&self, _reason: barndoor_crds::reason::Reason) {}
     fn dropped(&self, _events: u64) {}
+    fn oldest_pending(&self, _destination: &Destination, _accepted_at: Option<Timestamp>) {}
+    fn gone(&self, _destination: &DestinationUid) {}
 }
 
 struct Simulation {

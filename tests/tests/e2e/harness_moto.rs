@@ -17,9 +17,11 @@ async fn a_role_is_assumed_by_its_principal_with_its_external_id_only() {
         let call = sts_client(moto.endpoint(), REGION, keys).assume_role();
         call.role_arn(&role.arn).role_session_name("harness").external_id(external_id).send()
     };
-    let denied = (403, "AccessDenied".to_owned());
-    assert_eq!(refusal(&assume(&stranger, "the-external-id").await.expect_err("another principal")), denied);
-    assert_eq!(refusal(&assume(&controller, "another").await.expect_err("another External ID")), denied);
+    // The status only: moto's STS words its refusals in XML that the SDK finds no code in.
+    let stranger = assume(&stranger, "the-external-id").await.expect_err("another principal");
+    assert_eq!(refusal(&stranger).0, 403);
+    let mistyped = assume(&controller, "another").await.expect_err("another External ID");
+    assert_eq!(refusal(&mistyped).0, 403);
 
     let session = assume(&controller, "the-external-id").await.expect("trusted");
     let session = session.credentials().expect("credentials");
@@ -33,10 +35,9 @@ async fn a_role_is_assumed_by_its_principal_with_its_external_id_only() {
     put().await.expect("the role may upload");
 
     moto.set_permissions(&role, &policy("harness-roles", &[], &["s3:ListBucket"])).await;
-    assert_eq!(refusal(&put().await.expect_err("the permission is gone")), denied);
+    let denied = put().await.expect_err("the permission is gone");
+    assert_eq!(refusal(&denied), (403, "AccessDenied".to_owned()));
     moto.set_trust(&role, &trust_policy(&principal, "a-new-external-id")).await;
-    assert_eq!(
-        refusal(&assume(&controller, "the-external-id").await.expect_err("the trust is gone")),
-        denied
-    );
+    let denied = assume(&controller, "the-external-id").await.expect_err("the trust is gone");
+    assert_eq!(refusal(&denied).0, 403);
 }

@@ -47,10 +47,7 @@ impl Embedded {
     /// When the file or the database cannot be written.
     pub async fn write_admin_client(&self, token_url: &str) -> Result<PathBuf, AdminClientError> {
         let file = self.inner().data_dir.join(ADMIN_CLIENT_FILE);
-        let known = read(&file).map_err(|source| AdminClientError::File {
-            file: file.clone(),
-            source,
-        })?;
+        let known = read(&file).map_err(|source| AdminClientError::File { file: file.clone(), source })?;
         let client_secret = match known {
             Some(known) if self.opens(&known).await? => {
                 if known.token_url == token_url {
@@ -68,10 +65,8 @@ impl Embedded {
         };
         let mut json = encode(&content);
         json.push(b'\n');
-        replace_private_file(&file, &json).map_err(|source| AdminClientError::File {
-            file: file.clone(),
-            source,
-        })?;
+        replace_private_file(&file, &json)
+            .map_err(|source| AdminClientError::File { file: file.clone(), source })?;
         Ok(file)
     }
 

@@ -31,10 +31,7 @@ pub(super) fn generate() -> (ClientSecret, SecretHash) {
 }
 
 fn hash(salt: [u8; SALT_BYTES], secret: &ClientSecret) -> [u8; HASH_BYTES] {
-    let tag = hmac::sign(
-        &hmac::Key::new(hmac::HMAC_SHA256, &salt),
-        secret.reveal().as_bytes(),
-    );
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &salt), secret.reveal().as_bytes());
     tag.as_ref().try_into().expect("HMAC-SHA-256 is 32 bytes")
 }
 

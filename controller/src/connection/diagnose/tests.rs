@@ -3,8 +3,8 @@
 use barndoor_crds::place::{Addressing, Endpoint, PathPrefix, Scheme};
 use proptest::prelude::*;
 
-use super::super::failure::Sent;
-use super::super::guard::Class;
+use super::super::failure::{Sent, Transport, TransportKind};
+use super::super::guard::{Class, Forbidden};
 use super::*;
 
 const PRINCIPAL: &str = "arn:aws:iam::999999999999:role/barndoor";
@@ -30,79 +30,32 @@ fn place(endpoint: &str) -> Place {
 
 fn answer(status: u16, code: &str, message: &str) -> Answer {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Answer {
-        status,
-        code: text(code),
-        message: text(message),
-        bucket_region: None,
-    }
+    Answer { status, code: text(code), message: text(message), bucket_region: None }
 }
 
 fn with_keys(operation: Operation, failure: &Failure) -> Issue {
-    diagnose(
-        operation,
-        failure,
-        &Context {
-            place: &place("s3.us-east-1.amazonaws.com"),
-            role: None,
-        },
-    )
+    diagnose(operation, failure, &Context { place: &place("s3.us-east-1.amazonaws.com"), role: None })
 }
 
 fn with_role(operation: Operation, failure: &Failure) -> Issue {
     let arn: RoleArn = "arn:aws:iam::123456789012:role/acme".parse().expect("role");
     let external_id = ExternalId::from_bytes([0xab; 32]);
-    let role = RoleContext {
-        arn: &arn,
-        principal_arn: Some(PRINCIPAL),
-        external_id: &external_id,
-    };
-    diagnose(
-        operation,
-        failure,
-        &Context {
-            place: &place("s3.us-east-1.amazonaws.com"),
-            role: Some(role),
-        },
-    )
+    let role = RoleContext { arn: &arn, principal_arn: Some(PRINCIPAL), external_id: &external_id };
+    diagnose(operation, failure, &Context { place: &place("s3.us-east-1.amazonaws.com"), role: Some(role) })
 }
 
 #[test]
 fn every_known_answer_has_its_reason() {
     use Operation::{AssumeRole, GetBucketLocation, HeadBucket, PutObject};
     for (operation, status, code, message, reason) in [
-        (
-            HeadBucket,
-            403,
-            "AccessDenied",
-            "Access Denied",
-            Reason::HeadBucketDenied,
-        ),
+        (HeadBucket, 403, "AccessDenied", "Access Denied", Reason::HeadBucketDenied),
         (HeadBucket, 403, "", "", Reason::HeadBucketDenied),
-        (
-            GetBucketLocation,
-            403,
-            "AccessDenied",
-            "Access Denied",
-            Reason::HeadBucketDenied,
-        ),
+        (GetBucketLocation, 403, "AccessDenied", "Access Denied", Reason::HeadBucketDenied),
         (HeadBucket, 404, "", "", Reason::BucketNotFound),
-        (
-            HeadBucket,
-            404,
-            "NoSuchBucket",
-            "The specified bucket does not exist",
-            Reason::BucketNotFound,
-        ),
+        (HeadBucket, 404, "NoSuchBucket", "The specified bucket does not exist", Reason::BucketNotFound),
         (PutObject, 404, "NoSuchBucket", "", Reason::BucketNotFound),
         (HeadBucket, 301, "", "", Reason::WrongRegion),
-        (
-            PutObject,
-            301,
-            "PermanentRedirect",
-            "use the specified endpoint",
-            Reason::WrongRegion,
-        ),
+        (PutObject, 301, "PermanentRedirect", "use the specified endpoint", Reason::WrongRegion),
         (
             HeadBucket,
             400,
@@ -117,27 +70,9 @@ fn every_known_answer_has_its_reason() {
             "the Credential is mal-formed",
             Reason::InvalidAccessKey,
         ),
-        (
-            PutObject,
-            403,
-            "AccessDenied",
-            "Access Denied",
-            Reason::WriteDenied,
-        ),
-        (
-            PutObject,
-            403,
-            "AccessDenied",
-            "not authorized to perform: kms:GenerateDataKey",
-            Reason::KmsDenied,
-        ),
-        (
-            PutObject,
-            400,
-            "KMS.DisabledException",
-            "key is disabled",
-            Reason::KmsDenied,
-        ),
+        (PutObject, 403, "AccessDenied", "Access Denied", Reason::WriteDenied),
+        (PutObject, 403, "AccessDenied", "not authorized to perform: kms:GenerateDataKey", Reason::KmsDenied),
+        (PutObject, 400, "KMS.DisabledException", "key is disabled", Reason::KmsDenied),
         (
             PutObject,
             400,
@@ -145,35 +80,11 @@ fn every_known_answer_has_its_reason() {
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters",
             Reason::ObjectLockRefused,
         ),
-        (
-            PutObject,
-            403,
-            "InvalidAccessKeyId",
-            "does not exist",
-            Reason::InvalidAccessKey,
-        ),
-        (
-            HeadBucket,
-            403,
-            "SignatureDoesNotMatch",
-            "",
-            Reason::InvalidAccessKey,
-        ),
+        (PutObject, 403, "InvalidAccessKeyId", "does not exist", Reason::InvalidAccessKey),
+        (HeadBucket, 403, "SignatureDoesNotMatch", "", Reason::InvalidAccessKey),
         (HeadBucket, 401, "", "", Reason::InvalidAccessKey),
-        (
-            PutObject,
-            403,
-            "RequestTimeTooSkewed",
-            "too large",
-            Reason::ClockSkewed,
-        ),
-        (
-            PutObject,
-            503,
-            "SlowDown",
-            "Please reduce your request rate.",
-            Reason::Throttled,
-        ),
+        (PutObject, 403, "RequestTimeTooSkewed", "too large", Reason::ClockSkewed),
+        (PutObject, 503, "SlowDown", "Please reduce your request rate.", Reason::Throttled),
         (PutObject, 429, "", "", Reason::Throttled),
         (PutObject, 500, "InternalError", "", Reason::StoreError),
         (PutObject, 200, "", "", Reason::StoreError),
@@ -187,13 +98,7 @@ fn every_known_answer_has_its_reason() {
         ),
         (AssumeRole, 400, "ValidationError", "", Reason::AssumeRoleDenied),
         (AssumeRole, 403, "ExpiredToken", "", Reason::AssumeRoleDenied),
-        (
-            AssumeRole,
-            403,
-            "SignatureDoesNotMatch",
-            "Signature expired: …",
-            Reason::ClockSkewed,
-        ),
+        (AssumeRole, 403, "SignatureDoesNotMatch", "Signature expired: …", Reason::ClockSkewed),
         (AssumeRole, 400, "Throttling", "Rate exceeded", Reason::Throttled),
         (AssumeRole, 429, "", "", Reason::Throttled),
         (AssumeRole, 503, "ServiceUnavailable", "", Reason::StoreError),
@@ -207,14 +112,9 @@ fn every_known_answer_has_its_reason() {
 
 #[test]
 fn a_message_is_the_stores_code_and_words() {
-    let issue = with_keys(
-        Operation::PutObject,
-        &Failure::Answered(answer(403, "AccessDenied", "Access Denied")),
-    );
-    assert_eq!(
-        (issue.operation, issue.message.as_str()),
-        ("PutObject", "AccessDenied: Access Denied")
-    );
+    let issue =
+        with_keys(Operation::PutObject, &Failure::Answered(answer(403, "AccessDenied", "Access Denied")));
+    assert_eq!((issue.operation, issue.message.as_str()), ("PutObject", "AccessDenied: Access Denied"));
     let issue = with_keys(Operation::HeadBucket, &Failure::Answered(answer(403, "", "")));
     assert_eq!(issue.message, "HTTP status 403 without an explanation");
 }
@@ -223,33 +123,17 @@ fn a_message_is_the_stores_code_and_words() {
 fn a_remedy_names_the_action_and_the_arn() {
     let denied = || Failure::Answered(answer(403, "AccessDenied", "explicit deny in a bucket policy"));
     let put = with_keys(Operation::PutObject, &denied()).remedy;
-    assert!(
-        put.contains("s3:PutObject on arn:aws:s3:::acme-audit/audit-events/*"),
-        "{put}"
-    );
+    assert!(put.contains("s3:PutObject on arn:aws:s3:::acme-audit/audit-events/*"), "{put}");
     assert!(put.contains("An explicit deny overrides"), "{put}");
     let head = with_role(Operation::HeadBucket, &denied()).remedy;
-    assert!(
-        head.contains("s3:ListBucket and s3:GetBucketLocation on arn:aws:s3:::acme-audit "),
-        "{head}"
-    );
+    assert!(head.contains("s3:ListBucket and s3:GetBucketLocation on arn:aws:s3:::acme-audit "), "{head}");
 }
 
 #[test]
 fn a_refused_role_names_the_principal_and_the_external_id_since_aws_tells_neither() {
-    let refused = answer(
-        403,
-        "AccessDenied",
-        "User: x is not authorized to perform: sts:AssumeRole",
-    );
+    let refused = answer(403, "AccessDenied", "User: x is not authorized to perform: sts:AssumeRole");
     let remedy = with_role(Operation::AssumeRole, &Failure::Answered(refused)).remedy;
-    for part in [
-        PRINCIPAL,
-        "sts:ExternalId",
-        &"ab".repeat(32),
-        "trust policy",
-        "Principal",
-    ] {
+    for part in [PRINCIPAL, "sts:ExternalId", &"ab".repeat(32), "trust policy", "Principal"] {
         assert!(remedy.contains(part), "{part}: {remedy}");
     }
     let refused = answer(403, "AccessDenied", "Invalid ExternalId");
@@ -262,45 +146,23 @@ fn a_refused_role_names_the_principal_and_the_external_id_since_aws_tells_neithe
 
 #[test]
 fn the_buckets_real_region_comes_from_the_header_or_the_words() {
-    let header = Answer {
-        bucket_region: Some("eu-west-1".to_owned()),
-        ..answer(400, "", "")
-    };
+    let header = Answer { bucket_region: Some("eu-west-1".to_owned()), ..answer(400, "", "") };
     let issue = with_keys(Operation::HeadBucket, &Failure::Answered(header));
     assert_eq!(issue.reason, Reason::WrongRegion);
-    assert!(
-        issue
-            .remedy
-            .contains("endpoint to https://s3.eu-west-1.amazonaws.com."),
-        "{}",
-        issue.remedy
-    );
+    assert!(issue.remedy.contains("endpoint to https://s3.eu-west-1.amazonaws.com."), "{}", issue.remedy);
     let words = answer(
         400,
         "AuthorizationHeaderMalformed",
         "the region 'us-east-1' is wrong; expecting 'cn-north-1'",
     );
     let remedy = with_keys(Operation::HeadBucket, &Failure::Answered(words)).remedy;
-    assert!(
-        remedy.contains("https://s3.cn-north-1.amazonaws.com.cn."),
-        "{remedy}"
-    );
-    let same = Answer {
-        bucket_region: Some("us-east-1".to_owned()),
-        ..answer(403, "AccessDenied", "")
-    };
-    assert_eq!(
-        with_keys(Operation::HeadBucket, &Failure::Answered(same)).reason,
-        Reason::HeadBucketDenied
-    );
+    assert!(remedy.contains("https://s3.cn-north-1.amazonaws.com.cn."), "{remedy}");
+    let same = Answer { bucket_region: Some("us-east-1".to_owned()), ..answer(403, "AccessDenied", "") };
+    assert_eq!(with_keys(Operation::HeadBucket, &Failure::Answered(same)).reason, Reason::HeadBucketDenied);
 }
 
 fn broken(kind: TransportKind) -> Failure {
-    Failure::Transport(Transport {
-        kind,
-        sent: Sent::No,
-        words: "words".to_owned(),
-    })
+    Failure::Transport(Transport { kind, sent: Sent::No, words: "words".to_owned() })
 }
 
 #[test]
@@ -308,20 +170,11 @@ fn what_never_answered_says_why() {
     let address = "10.0.0.7".parse().expect("an address");
     for (kind, reason) in [
         (
-            TransportKind::Forbidden(Forbidden::NotPublic {
-                address,
-                class: Class::Private,
-            }),
+            TransportKind::Forbidden(Forbidden::NotPublic { address, class: Class::Private }),
             Reason::EndpointForbidden,
         ),
-        (
-            TransportKind::Forbidden(Forbidden::PlainHttp(address)),
-            Reason::EndpointForbidden,
-        ),
-        (
-            TransportKind::Forbidden(Forbidden::RoleOutsideAws(address)),
-            Reason::EndpointForbidden,
-        ),
+        (TransportKind::Forbidden(Forbidden::PlainHttp), Reason::EndpointForbidden),
+        (TransportKind::Forbidden(Forbidden::RoleOutsideAws), Reason::EndpointForbidden),
         (TransportKind::Unresolved, Reason::EndpointUnreachable),
         (TransportKind::ConnectFailed, Reason::EndpointUnreachable),
         (TransportKind::TimedOut, Reason::EndpointUnreachable),
@@ -337,10 +190,7 @@ fn what_never_answered_says_why() {
         with_role(Operation::AssumeRole, &broken(TransportKind::TimedOut)).reason,
         Reason::EndpointUnreachable
     );
-    let nobody = with_role(
-        Operation::AssumeRole,
-        &Failure::NotSendable(NotSendable::NoIdentity),
-    );
+    let nobody = with_role(Operation::AssumeRole, &Failure::NotSendable(NotSendable::NoIdentity));
     assert_eq!(nobody.reason, Reason::AssumeRoleDenied);
 }
 

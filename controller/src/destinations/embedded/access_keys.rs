@@ -40,15 +40,9 @@ pub(super) fn apply(
     match keys {
         Keys::Keep => Ok(()),
         Keys::Delete => delete(writing, &destination.uid),
-        Keys::Store(AccessKeys {
-            access_key_id,
-            secret_access_key,
-        }) => {
+        Keys::Store(AccessKeys { access_key_id, secret_access_key }) => {
             let mut table = writing.table(ACCESS_KEYS)?;
-            for (field, value) in [
-                (ACCESS_KEY_ID, access_key_id),
-                (SECRET_ACCESS_KEY, secret_access_key),
-            ] {
+            for (field, value) in [(ACCESS_KEY_ID, access_key_id), (SECRET_ACCESS_KEY, secret_access_key)] {
                 let sealed = master_key.seal(&context(destination, field), value.as_bytes());
                 table.insert((destination.uid.as_str(), field), sealed.as_slice())?;
             }
@@ -85,21 +79,12 @@ pub(super) fn read(
         Ok(opened)
     };
     let (access_key_id, secret_access_key) = (field(ACCESS_KEY_ID)?, field(SECRET_ACCESS_KEY)?);
-    Ok(access_key_id.and_then(|access_key_id| {
-        Ok(AccessKeys {
-            access_key_id,
-            secret_access_key: secret_access_key?,
-        })
-    }))
+    Ok(access_key_id
+        .and_then(|access_key_id| Ok(AccessKeys { access_key_id, secret_access_key: secret_access_key? })))
 }
 
 fn context<'d>(destination: &'d Destination, field: &'static str) -> [&'d str; 4] {
-    [
-        "access-keys",
-        destination.organization_uid.as_str(),
-        destination.uid.as_str(),
-        field,
-    ]
+    ["access-keys", destination.organization_uid.as_str(), destination.uid.as_str(), field]
 }
 
 fn not_usable() -> AccessKeysError {

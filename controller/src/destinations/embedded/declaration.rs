@@ -60,42 +60,19 @@ pub(super) fn declared(
             format: Format::default_for(name),
             batch: Batch::default(),
         };
-        return Declared {
-            destination,
-            keys,
-            effect: Effect::Changed,
-        };
+        return Declared { destination, keys, effect: Effect::Changed };
     };
-    let destination = Destination {
-        place,
-        as_sent,
-        auth,
-        ..old.clone()
-    };
+    let destination = Destination { place, as_sent, auth, ..old.clone() };
     let new_keys = matches!(keys, Keys::Store(_));
-    let (destination, effect) = if new_keys {
-        (next_generation(destination), Effect::Changed)
-    } else {
-        judged(old, destination)
-    };
-    Declared {
-        destination,
-        keys,
-        effect,
-    }
+    let (destination, effect) =
+        if new_keys { (next_generation(destination), Effect::Changed) } else { judged(old, destination) };
+    Declared { destination, keys, effect }
 }
 
 /// Applies a change of settings.
 pub(super) fn adjusted(old: &Destination, change: SettingsChange) -> (Destination, Effect) {
-    let SettingsChange {
-        max_events,
-        max_delay_seconds,
-        max_bytes,
-        max_retries,
-        include,
-        format,
-        wish,
-    } = change;
+    let SettingsChange { max_events, max_delay_seconds, max_bytes, max_retries, include, format, wish } =
+        change;
     let batch = Batch {
         max_events: max_events.unwrap_or(old.batch.max_events),
         max_delay_seconds: max_delay_seconds.unwrap_or(old.batch.max_delay_seconds),
@@ -113,16 +90,9 @@ pub(super) fn adjusted(old: &Destination, change: SettingsChange) -> (Destinatio
 }
 
 fn judged(old: &Destination, new: Destination) -> (Destination, Effect) {
-    if new == *old {
-        (new, Effect::Unchanged)
-    } else {
-        (next_generation(new), Effect::Changed)
-    }
+    if new == *old { (new, Effect::Unchanged) } else { (next_generation(new), Effect::Changed) }
 }
 
 fn next_generation(destination: Destination) -> Destination {
-    Destination {
-        generation: destination.generation + 1,
-        ..destination
-    }
+    Destination { generation: destination.generation + 1, ..destination }
 }

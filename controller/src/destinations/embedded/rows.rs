@@ -103,11 +103,7 @@ pub(super) fn place_at_end(
     let record = DeliveryRecord {
         revision: 1,
         owner_epoch: 0,
-        start: Start {
-            log_epoch: head.epoch(),
-            sequence: head.next,
-            at: clock.now(),
-        },
+        start: Start { log_epoch: head.epoch(), sequence: head.next, at: clock.now() },
         next: head.next,
         covered_from: head.next,
         anchor,

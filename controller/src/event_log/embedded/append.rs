@@ -36,14 +36,7 @@ pub(super) fn append(
     writing: &Writing<'_>,
     request: Request,
 ) -> Result<Result<Appended, AppendError>, Fault> {
-    let Request {
-        organization,
-        packed,
-        idempotency,
-        limits,
-        clock,
-        database_file,
-    } = request;
+    let Request { organization, packed, idempotency, limits, clock, database_file } = request;
     let organization = organization.as_str();
 
     if let Some(asked) = &idempotency {
@@ -73,19 +66,14 @@ pub(super) fn append(
         writing.table(LOG_TOTAL)?.insert((), used + more)?;
         store(writing, organization, head, packed, now, more)?
     } else {
-        Fate::NotKept {
-            count: packed.iter().map(|packed| u64::from(packed.count)).sum(),
-        }
+        Fate::NotKept { count: packed.iter().map(|packed| u64::from(packed.count)).sum() }
     };
     match &idempotency {
         Some(asked) => idempotency::store(writing, organization, asked, &fate, now)?,
         None if wanted => {}
         None => writing.wrote_nothing(),
     }
-    Ok(Ok(Appended {
-        fate,
-        note: idempotency.map_or_else(Vec::new, |asked| asked.note),
-    }))
+    Ok(Ok(Appended { fate, note: idempotency.map_or_else(Vec::new, |asked| asked.note) }))
 }
 
 /// Which limit `more` bytes would pass.
@@ -113,22 +101,14 @@ fn store(
     let first = head.next;
     for packed in packed {
         let (count, event_bytes) = (u64::from(packed.count), packed.event_bytes);
-        let place = Place {
-            organization,
-            first: head.next,
-            accepted_at,
-            bytes_before: head.appended_bytes,
-        };
+        let place = Place { organization, first: head.next, accepted_at, bytes_before: head.appended_bytes };
         batches.insert((organization, head.next), packed.placed(place).as_slice())?;
         head.next += count;
         head.appended_bytes += event_bytes;
     }
     head.disk_bytes += more;
     head.write(&mut writing.table(LOG_HEADS)?, organization)?;
-    Ok(Fate::Kept {
-        first,
-        last: head.next - 1,
-    })
+    Ok(Fate::Kept { first, last: head.next - 1 })
 }
 
 #[cfg(test)]
@@ -137,20 +117,11 @@ mod tests {
 
     #[test]
     fn the_limit_that_is_reached_is_named() {
-        let limits = EventLogLimits {
-            total_bytes: 1_000,
-            organization_share_percent: 50,
-        };
-        let room = Room {
-            free: u64::MAX / 2,
-            file: 0,
-        };
+        let limits = EventLogLimits { total_bytes: 1_000, organization_share_percent: 50 };
+        let room = Room { free: u64::MAX / 2, file: 0 };
         assert_eq!(full(limits, room, 0, 0, 500), None);
         assert_eq!(full(limits, room, 1, 1, 500), Some(FullScope::Organization));
         assert_eq!(full(limits, room, 0, 501, 500), Some(FullScope::Log));
-        assert_eq!(
-            full(limits, Room { free: 0, file: 0 }, 0, 0, 1),
-            Some(FullScope::Disk)
-        );
+        assert_eq!(full(limits, Room { free: 0, file: 0 }, 0, 0, 1), Some(FullScope::Disk));
     }
 }

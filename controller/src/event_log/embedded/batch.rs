@@ -52,11 +52,7 @@ pub(super) fn pack(events: Events) -> std::io::Result<Vec<Packed>> {
         let start = start_of(&events.ends, range.start);
         let end = start_of(&events.ends, range.end);
         let ends: Vec<u32> = events.ends[range.clone()].iter().map(|&e| e - start).collect();
-        pack_one(
-            events.bytes[start as usize..end as usize].to_vec(),
-            &ends,
-            &events.types[range],
-        )
+        pack_one(events.bytes[start as usize..end as usize].to_vec(), &ends, &events.types[range])
     });
     packed.collect()
 }
@@ -146,9 +142,7 @@ fn seal(payload_crc: u32, header: &[u8], organization: &str, first: Sequence) ->
 /// # Errors
 /// What is wrong with it.
 pub(super) fn unpack(organization: &str, first: Sequence, value: &[u8]) -> Result<RecordBatch, &'static str> {
-    let (header, payload) = value
-        .split_at_checked(HEADER_BYTES)
-        .ok_or("the record batch is cut short")?;
+    let (header, payload) = value.split_at_checked(HEADER_BYTES).ok_or("the record batch is cut short")?;
     if u32::from_be_bytes(field(header, 1))
         != seal(crc32fast::hash(payload), &header[5..], organization, first)
     {
@@ -161,15 +155,10 @@ pub(super) fn unpack(organization: &str, first: Sequence, value: &[u8]) -> Resul
     let plain_bytes = u32::from_be_bytes(field(header, 25)) as usize;
     let mut plain = zstd::bulk::decompress(payload, plain_bytes)
         .map_err(|_| "the record batch cannot be decompressed")?;
-    let bytes = plain
-        .len()
-        .checked_sub(count * INDEX_BYTES)
-        .ok_or("the record batch has no room for its index")?;
+    let bytes =
+        plain.len().checked_sub(count * INDEX_BYTES).ok_or("the record batch has no room for its index")?;
     let (ends, types) = plain[bytes..].split_at(count * 4);
-    let ends: Vec<u32> = ends
-        .chunks_exact(4)
-        .map(|end| u32::from_le_bytes(field(end, 0)))
-        .collect();
+    let ends: Vec<u32> = ends.chunks_exact(4).map(|end| u32::from_le_bytes(field(end, 0))).collect();
     let types: Option<Vec<EventType>> = types.iter().map(|&t| EventType::from_discriminant(t)).collect();
     let types = types.ok_or("the record batch has an unknown event type")?;
     if ends.last().copied() != u32::try_from(bytes).ok() || !ends.is_sorted() {

@@ -69,17 +69,9 @@ impl Head {
             return Ok(None);
         };
         let (epoch, first, next, appended_bytes, disk_bytes) = row.value();
-        let epoch = Ulid::from_string(epoch).map_err(|error| Fault::Unreadable {
-            what: "log epoch",
-            why: error.to_string(),
-        })?;
-        Ok(Some(Self {
-            epoch,
-            first,
-            next,
-            appended_bytes,
-            disk_bytes,
-        }))
+        let epoch = Ulid::from_string(epoch)
+            .map_err(|error| Fault::Unreadable { what: "log epoch", why: error.to_string() })?;
+        Ok(Some(Self { epoch, first, next, appended_bytes, disk_bytes }))
     }
 
     /// Writes an organization's head.
@@ -89,13 +81,7 @@ impl Head {
         organization: &str,
     ) -> Result<(), Fault> {
         let epoch = self.epoch();
-        let row = (
-            epoch.as_str(),
-            self.first,
-            self.next,
-            self.appended_bytes,
-            self.disk_bytes,
-        );
+        let row = (epoch.as_str(), self.first, self.next, self.appended_bytes, self.disk_bytes);
         heads.insert(organization, row)?;
         Ok(())
     }
@@ -145,10 +131,6 @@ mod tests {
             head.renew(clock);
             assert!(head.epoch() > before);
         }
-        assert_eq!(
-            Ulid::from_string(head.epoch().as_str()),
-            Ok(head.epoch),
-            "lower case is read too"
-        );
+        assert_eq!(Ulid::from_string(head.epoch().as_str()), Ok(head.epoch), "lower case is read too");
     }
 }

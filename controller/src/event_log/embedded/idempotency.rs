@@ -46,10 +46,7 @@ pub(super) fn look(writing: &Writing<'_>, organization: &str, asked: &Idempotenc
             });
         }
     };
-    Ok(Seen::Before(Appended {
-        fate,
-        note: note.to_vec(),
-    }))
+    Ok(Seen::Before(Appended { fate, note: note.to_vec() }))
 }
 
 /// Stores an answer and removes a few that have expired.
@@ -68,10 +65,7 @@ pub(super) fn store(
         Fate::NotKept { count } => (NOT_KEPT_FATE, *count, 0),
     };
     let key = asked.key.as_str();
-    answers.insert(
-        (organization, key),
-        (&asked.body_sha256, kind, first, last, asked.note.as_slice()),
-    )?;
+    answers.insert((organization, key), (&asked.body_sha256, kind, first, last, asked.note.as_slice()))?;
     ages.insert((now.as_millisecond(), organization, key), ())?;
     Ok(())
 }

@@ -21,10 +21,7 @@ pub(super) fn read(
         return Ok(Ok(Vec::new()));
     }
     if from < head.first {
-        return Ok(Err(damaged(
-            from,
-            &format!("trimmed: the log begins at {}", head.first),
-        )));
+        return Ok(Err(damaged(from, &format!("trimmed: the log begins at {}", head.first))));
     }
     let table = transaction.open_table(LOG_BATCHES)?;
     let Some(start) = start_of_batch(&table, organization, from)? else {
@@ -92,18 +89,12 @@ fn start_of_batch(
     organization: &str,
     sequence: Sequence,
 ) -> Result<Option<Sequence>, Fault> {
-    match batches
-        .range((organization, 0)..=(organization, sequence))?
-        .next_back()
-    {
+    match batches.range((organization, 0)..=(organization, sequence))?.next_back() {
         Some(row) => Ok(Some(row?.0.value().1)),
         None => Ok(None),
     }
 }
 
 fn damaged(at: Sequence, what: &str) -> LogError {
-    LogError::Damaged {
-        at,
-        what: what.to_owned(),
-    }
+    LogError::Damaged { at, what: what.to_owned() }
 }

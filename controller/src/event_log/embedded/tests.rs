@@ -48,20 +48,14 @@ async fn producers_share_commits() {
     let before = embedded.commits();
     let appends = (0..200).map(|_| {
         let embedded = embedded.clone();
-        tokio::spawn(async move {
-            embedded
-                .append(&acme(), events(&["a"; 10]), None)
-                .await
-                .expect("appends")
-        })
+        tokio::spawn(
+            async move { embedded.append(&acme(), events(&["a"; 10]), None).await.expect("appends") },
+        )
     });
     futures_util::future::join_all(appends).await;
     let commits = embedded.commits() - before;
     assert!((1..100).contains(&commits), "{commits} commits for 200 appends");
-    assert_eq!(
-        embedded.head(&acme()).await.expect("reads").expect("a log").next,
-        2_001
-    );
+    assert_eq!(embedded.head(&acme()).await.expect("reads").expect("a log").next, 2_001);
 }
 
 #[tokio::test]
@@ -69,10 +63,7 @@ async fn what_nobody_waits_for_costs_no_commit() {
     let folder = folder();
     let embedded = open(folder.path());
     let before = embedded.commits();
-    embedded
-        .append(&acme(), events(&["a"]), None)
-        .await
-        .expect("appends");
+    embedded.append(&acme(), events(&["a"]), None).await.expect("appends");
     assert_eq!(embedded.commits(), before);
 }
 
@@ -80,16 +71,12 @@ async fn what_nobody_waits_for_costs_no_commit() {
 async fn a_full_log_says_which_limit_and_takes_events_again_after_a_trim() {
     let folder = folder();
     let mut config = config(folder.path());
-    config.limits = EventLogLimits {
-        total_bytes: 64 * 1024,
-        organization_share_percent: 50,
-    };
+    config.limits = EventLogLimits { total_bytes: 64 * 1024, organization_share_percent: 50 };
     let embedded = Embedded::open(config).expect("opens");
     let mut scopes = Vec::new();
     // What does not compress: every byte another.
-    let text: String = (0..6_000u32)
-        .map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 25) as u8 % 90))
-        .collect();
+    let text: String =
+        (0..6_000u32).map(|n| char::from(b'!' + (n.wrapping_mul(2_654_435_761) >> 25) as u8 % 90)).collect();
     for organization in ["acme", "other", "third"].map(OrganizationUid::new) {
         streaming(&embedded, &organization).await;
         let full = loop {
@@ -107,10 +94,7 @@ async fn a_full_log_says_which_limit_and_takes_events_again_after_a_trim() {
     assert_eq!(scopes[0], FullScope::Organization);
     assert_eq!(scopes[2], FullScope::Log);
     embedded.trim(&acme(), Sequence::MAX).await.expect("trims");
-    embedded
-        .append(&acme(), events(&[&text]), None)
-        .await
-        .expect("appends");
+    embedded.append(&acme(), events(&[&text]), None).await.expect("appends");
 }
 
 #[tokio::test]
@@ -119,10 +103,7 @@ async fn a_damaged_batch_and_a_missing_one_are_errors() {
     let embedded = open(folder.path());
     streaming(&embedded, &acme()).await;
     for text in ["first", "second", "third"] {
-        embedded
-            .append(&acme(), events(&[text]), None)
-            .await
-            .expect("appends");
+        embedded.append(&acme(), events(&[text]), None).await.expect("appends");
     }
     let change = |sequence: Sequence, value: Option<&'static [u8]>| {
         embedded.inner().database.write(
@@ -160,23 +141,13 @@ async fn keys_are_kept_for_a_day_and_swept_after_it() {
     config.clock = Arc::clone(&clock) as Arc<dyn crate::clock::Clock>;
     let embedded = Embedded::open(config).expect("opens");
     let keyed = async |key: usize| {
-        let asked = Idempotency {
-            key: key.to_string(),
-            body_sha256: [0; 32],
-            note: Vec::new(),
-        };
+        let asked = Idempotency { key: key.to_string(), body_sha256: [0; 32], note: Vec::new() };
         embedded.append(&acme(), events(&["a"]), Some(asked)).await
     };
     let rows = || {
         embedded.inner().database.read(|transaction| {
-            let answers = transaction
-                .open_table(crate::embedded::tables::IDEMPOTENCY)?
-                .iter()?
-                .count();
-            let ages = transaction
-                .open_table(crate::embedded::tables::IDEMPOTENCY_AGES)?
-                .iter()?
-                .count();
+            let answers = transaction.open_table(crate::embedded::tables::IDEMPOTENCY)?.iter()?.count();
+            let ages = transaction.open_table(crate::embedded::tables::IDEMPOTENCY_AGES)?.iter()?.count();
             assert_eq!(answers, ages);
             Ok(answers)
         })
@@ -202,15 +173,9 @@ async fn events_are_stamped_to_the_millisecond_and_never_clamped() {
     config.clock = Arc::clone(&clock) as Arc<dyn crate::clock::Clock>;
     let embedded = Embedded::open(config).expect("opens");
     streaming(&embedded, &acme()).await;
-    embedded
-        .append(&acme(), events(&["a"]), None)
-        .await
-        .expect("appends");
+    embedded.append(&acme(), events(&["a"]), None).await.expect("appends");
     clock.set("2025-01-01T00:00:00Z");
-    embedded
-        .append(&acme(), events(&["b"]), None)
-        .await
-        .expect("appends");
+    embedded.append(&acme(), events(&["b"]), None).await.expect("appends");
     let stamps: Vec<String> = embedded
         .read(&acme(), 1, usize::MAX)
         .await

@@ -28,9 +28,7 @@ pub(super) fn trim(writing: &Writing<'_>, organization: &str, before: Sequence) 
     let mut batches = writing.table(LOG_BATCHES)?;
     // One more than is freed: a batch ends where the next one begins.
     let mut starts = Vec::new();
-    for row in batches
-        .range((organization, head.first)..(organization, head.next))?
-        .take(TRIMMED_AT_ONCE + 1)
+    for row in batches.range((organization, head.first)..(organization, head.next))?.take(TRIMMED_AT_ONCE + 1)
     {
         let (key, value) = row?;
         starts.push((key.value().1, disk_bytes(value.value().len())));
@@ -50,20 +48,13 @@ pub(super) fn trim(writing: &Writing<'_>, organization: &str, before: Sequence) 
     let mut totals = writing.table(LOG_TOTAL)?;
     let left = total(&totals)?.saturating_sub(freed_bytes);
     totals.insert((), left)?;
-    Ok(if ended == TRIMMED_AT_ONCE {
-        Trimmed::Some
-    } else {
-        Trimmed::All
-    })
+    Ok(if ended == TRIMMED_AT_ONCE { Trimmed::Some } else { Trimmed::All })
 }
 
 /// How many of the batches, given by their first sequences and at most [`TRIMMED_AT_ONCE`], end before this sequence.
 fn ended_before(starts: &[(Sequence, u64)], end: Sequence, before: Sequence) -> usize {
     let ends = starts.iter().skip(1).map(|(first, _)| *first).chain([end]);
-    ends.take(TRIMMED_AT_ONCE)
-        .take_while(|&end| end <= before)
-        .count()
-        .min(starts.len())
+    ends.take(TRIMMED_AT_ONCE).take_while(|&end| end <= before).count().min(starts.len())
 }
 
 #[cfg(test)]
@@ -73,16 +64,7 @@ mod tests {
     #[test]
     fn only_whole_batches_before_the_sequence_are_freed() {
         let starts = [(1, 0), (11, 0), (21, 0)];
-        for (before, freed) in [
-            (0, 0),
-            (10, 0),
-            (11, 1),
-            (20, 1),
-            (21, 2),
-            (30, 2),
-            (31, 3),
-            (99, 3),
-        ] {
+        for (before, freed) in [(0, 0), (10, 0), (11, 1), (20, 1), (21, 2), (30, 2), (31, 3), (99, 3)] {
             assert_eq!(ended_before(&starts, 31, before), freed, "before {before}");
         }
         assert_eq!(ended_before(&[], 1, 9), 0);

@@ -3,10 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use barndoor_crds::name::DestinationUid;
 use barndoor_crds::reason::Reason;
+use jiff::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::destinations::Destination;
 use crate::event_log::EventLog;
 use crate::exporter::budget::Budget;
 use crate::exporter::record::DeliveryRecords;
@@ -52,6 +55,10 @@ pub trait Meter: Send + Sync + 'static {
     fn failed(&self, reason: Reason);
     /// Events were dropped because of their age.
     fn dropped(&self, events: u64);
+    /// When the oldest event that waits for the destination was accepted; `None` when none waits.
+    fn oldest_pending(&self, destination: &Destination, accepted_at: Option<Timestamp>);
+    /// The destination is gone.
+    fn gone(&self, destination: &DestinationUid);
 }
 
 /// Everything an exporter needs of the world.
