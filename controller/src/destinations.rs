@@ -44,6 +44,13 @@ pub struct Destination {
     pub batch: Batch,
 }
 
+impl Destination {
+    /// Whether events go to the same place under the same identity.
+    pub fn connects_like(&self, other: &Self) -> bool {
+        self.place == other.place && self.auth == other.auth
+    }
+}
+
 /// Whether events shall flow; never whether they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Wish {
@@ -146,6 +153,15 @@ pub struct Health {
     pub last_object: Option<LastObject>,
     /// When a delivery or check last succeeded.
     pub healthy_at: Option<Timestamp>,
+}
+
+impl Health {
+    /// What was seen at another place, or under another identity, says nothing of the present one.
+    pub fn forget_evidence(&mut self) {
+        self.check = None;
+        self.last_issue = None;
+        self.healthy_at = None;
+    }
 }
 
 /// What changed.

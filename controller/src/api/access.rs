@@ -4,7 +4,7 @@
 use std::marker::PhantomData;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use barndoor_crds::name::{DestinationName, OrganizationName};
+use barndoor_crds::name::{DestinationName, InvalidName, OrganizationName};
 use barndoor_crds::rest::Scope;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
@@ -87,7 +87,7 @@ impl<P: Permission> FromRequestParts<AppState> for InOrganization<P> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
         let client = authenticate(parts, state).await?;
-        let path = path(parts).await;
+        let path = path(parts).await?;
         let organization = authorize::<P>(&client, &path)?;
         Ok(Self { organization, permission: PhantomData })
     }
@@ -98,7 +98,7 @@ impl<P: Permission> FromRequestParts<AppState> for At<P> {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
         let client = authenticate(parts, state).await?;
-        let path = path(parts).await;
+        let path = path(parts).await?;
         let organization = authorize::<P>(&client, &path)?;
         let name = parse::<DestinationName>(&path, "name")?;
         Ok(Self { organization, name, permission: PhantomData })
@@ -132,12 +132,14 @@ fn unauthorized(detail: &str, remedy: &str) -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "Unauthorized", detail).with_remedy(remedy)
 }
 
-async fn path(parts: &mut Parts) -> Vec<(String, String)> {
-    // Fails only on bytes that are not UTF-8, which no name has: they count as no name.
-    RawPathParams::from_request_parts(parts, &()).await.map_or_else(
-        |_| Vec::new(),
-        |params| params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-    )
+async fn path(parts: &mut Parts) -> Answer<Vec<(String, String)>> {
+    let params = RawPathParams::from_request_parts(parts, &()).await.map_err(|rejection| {
+        // No name has bytes that are not UTF-8; the rejection says in which parameter they are.
+        let in_name = rejection.body_text().contains("`name`");
+        let field = if in_name { "name" } else { "organization_id" };
+        Refusal::field(field, InvalidName { field }.to_string())
+    })?;
+    Ok(params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 /// Another organization's things are not there, before anything else is said of them.
@@ -169,9 +171,8 @@ fn require_scope(client: &Client, scope: Scope) -> Answer<()> {
 
 fn parse<N>(path: &[(String, String)], parameter: &str) -> Answer<N>
 where
-    N: std::str::FromStr<Err = barndoor_crds::name::InvalidName>,
+    N: std::str::FromStr<Err = InvalidName>,
 {
     let text = path.iter().find(|(name, _)| name == parameter).map_or("", |(_, value)| value);
-    text.parse()
-        .map_err(|error: barndoor_crds::name::InvalidName| Refusal::field(error.field, error.to_string()))
+    text.parse().map_err(|error: InvalidName| Refusal::field(error.field, error.to_string()))
 }

@@ -1,6 +1,7 @@
 //! OAuth2 clients over REST: list, make, remove. A client of one organization sees and makes that one's only.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use barndoor_crds::name::OrganizationName;
 use barndoor_crds::rest::{self, ClientList, ClientSummary, CreatedClient, Problem, Secret};
@@ -65,15 +66,20 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(state): State<AppState>,
     caller: Caller<Administer>,
-    Path(client_id): Path<String>,
+    client_id: Result<Path<String>, PathRejection>,
 ) -> Answer<StatusCode> {
+    let Path(client_id) = client_id.map_err(|_not_utf8| no_client())?;
     let client_id = ClientId::new(client_id);
     let found = state.clients.find(&client_id).await?;
     if !found.is_some_and(|client| is_visible(&caller.client, &client)) {
-        return Err(Refusal::not_found("there is no such client"));
+        return Err(no_client());
     }
     state.clients.remove(&client_id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn no_client() -> Refusal {
+    Refusal::not_found("there is no such client")
 }
 
 fn refused_client(error: AddClientError) -> Refusal {

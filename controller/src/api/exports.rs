@@ -92,12 +92,18 @@ pub(super) async fn put_destination(
     require_s3(&body)?;
     let declaration = parse_declaration(body.parse()?)?;
     super::find_organization(&state, &at.organization).await?;
+    let before = state.destinations.find(&at.organization, &at.name).await?;
     let destination = state
         .destinations
         .declare(&at.organization, &at.name, declaration)
         .await
         .map_err(refused_declaration)?;
     state.exporters.declare(&destination).await;
+    if before.is_some_and(|before| !before.connects_like(&destination)) {
+        let mut health = super::health(&state, &destination).await?;
+        health.forget_evidence();
+        state.destinations.save_health(&destination.uid, health).await?;
+    }
     Ok(Json(shown(&state, destination).await?.declared()))
 }
 

@@ -71,3 +71,39 @@ pub async fn serve(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+    use tokio::sync::{Notify, oneshot};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_running_request_is_finished_after_shutdown_began() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let arrived = Arc::new(Notify::new());
+        let arriving = Arc::clone(&arrived);
+        let slow = || async move {
+            arriving.notify_one();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            "done"
+        };
+        let router = Router::new().route("/", get(slow));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = tokio::spawn(serve(listener, router, Tls::Off, async { drop(stopped.await) }));
+        let mut stream = TcpStream::connect(address).await.expect("connected");
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("sent");
+        arrived.notified().await;
+        stop.send(()).expect("serving");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("done"), "{answer}");
+        let ended = tokio::time::timeout(Duration::from_secs(5), serving).await.expect("ended in time");
+        ended.expect("no panic").expect("served");
+        assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");
+    }
+}

@@ -10,6 +10,7 @@ use barndoor_crds::rest::{DryRun, ExportObject, Problem};
 use barndoor_crds::settings::{Batch, Format};
 use barndoor_crds::status::CheckReport;
 use http::StatusCode;
+use jiff::Timestamp;
 
 use super::access::{At, WriteExports};
 use super::body::JsonBody;
@@ -152,6 +153,10 @@ async fn require_stored_keys(state: &AppState, saved: Option<&Destination>) -> A
 
 async fn check_and_save(state: &AppState, destination: &Destination) -> Result<CheckReport, StorageError> {
     let report = run_check(state, destination, KeySource::Stored).await;
+    let now_declared = state.destinations.find(&destination.organization, &destination.name).await?;
+    if !now_declared.is_some_and(|now| now.uid == destination.uid && now.connects_like(destination)) {
+        return Ok(report);
+    }
     let mut health = super::health(state, destination).await?;
     if report.healthy {
         health.healthy_at = Some(report.at);
@@ -164,16 +169,20 @@ async fn check_and_save(state: &AppState, destination: &Destination) -> Result<C
 
 async fn run_check(state: &AppState, destination: &Destination, keys: KeySource) -> CheckReport {
     let check = state.checks.check(destination, keys);
-    match tokio::time::timeout(Duration::from_secs(CHECK_TIMEOUT_SECONDS), check).await {
-        Ok(report) => report,
-        Err(_elapsed) => CheckReport {
-            at: state.clock.now(),
-            generation: destination.generation,
-            healthy: false,
-            reason: Reason::EndpointUnreachable,
-            message: format!("the check was not done after {CHECK_TIMEOUT_SECONDS} seconds"),
-            remedy: "see whether the endpoint answers, then check again".to_owned(),
-            steps: Vec::new(),
-        },
+    let patience = Duration::from_secs(CHECK_TIMEOUT_SECONDS);
+    let report = tokio::time::timeout(patience, check).await;
+    report.unwrap_or_else(|_elapsed| unanswered(state.clock.now(), destination.generation))
+}
+
+/// What is reported when the customer's side never answers.
+fn unanswered(at: Timestamp, generation: u64) -> CheckReport {
+    CheckReport {
+        at,
+        generation,
+        healthy: false,
+        reason: Reason::EndpointUnreachable,
+        message: format!("the check was not done after {CHECK_TIMEOUT_SECONDS} seconds"),
+        remedy: "see whether the endpoint answers, then check again".to_owned(),
+        steps: Vec::new(),
     }
 }

@@ -71,6 +71,10 @@ impl Live {
             if state.destination.wish != destination.wish {
                 state.pace = Pace::First;
             }
+            if !state.destination.connects_like(&destination) {
+                state.health.forget_evidence();
+                state.failing = false;
+            }
             state.destination = Arc::new(destination);
         }
         self.apply_wish();

@@ -108,10 +108,11 @@ fn delivery(seen: &Observation<'_>, record: &DeliveryRecord) -> DeliveryObject {
     }
 }
 
-/// The latest evidence counts: a failed delivery, a delivery that succeeded, or a check of this very declaration.
+/// The latest evidence counts: a failed delivery, a delivery that succeeded, or a check. Evidence from another place is
+/// forgotten when the declaration changes.
 fn connection(seen: &Observation<'_>) -> Verdict {
     let Health { check, last_issue, last_object: _, healthy_at } = seen.health;
-    let check = check.as_ref().filter(|check| check.generation == seen.destination.generation);
+    let check = check.as_ref();
     if let Some(issue) = last_issue.as_ref().filter(|issue| check.is_none_or(|check| check.at <= issue.at)) {
         let code = issue.code.as_deref().map_or_else(String::new, |code| format!("{code}: "));
         let message = format!("{}: {code}{}", issue.operation, issue.message);

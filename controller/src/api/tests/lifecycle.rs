@@ -221,3 +221,20 @@ async fn a_preview_shows_the_keys_that_will_be_used() {
     let pattern = preview["key_pattern"].as_str().expect("text");
     assert!(pattern.starts_with("audit/date=<YYYY-MM-DD>/hour=<HH>/"), "{pattern}");
 }
+
+#[tokio::test]
+async fn a_destination_that_moves_is_not_checked_until_it_is_checked_there() {
+    let world = World::new().await;
+    world.put(DESTINATION, with_keys()).await;
+    world.post(&format!("{EXPORT}/start")).await;
+    let reason =
+        || async { world.get(&format!("{EXPORT}/status")).await.body["conditions"][1]["reason"].clone() };
+    assert_eq!(reason().await, "Healthy");
+    world.patch(SETTINGS, json!({"batch_size": 7})).await;
+    world.put(DESTINATION, with_keys()).await;
+    assert_eq!(reason().await, "Healthy", "the place is the same");
+    let mut moved = with_keys();
+    moved["bucket"] = json!("acme-audit-2");
+    world.put(DESTINATION, moved).await;
+    assert_eq!(reason().await, "NotChecked");
+}

@@ -167,10 +167,10 @@ fn paused_and_healthy_is_ready() {
 }
 
 #[test]
-fn a_check_of_an_older_declaration_says_nothing_of_this_one() {
+fn a_change_of_the_wish_keeps_what_the_check_saw() {
     let mut case = Case::new(Wish::Paused).healthy();
     case.destination.generation += 1;
-    assert_eq!(case.condition(ConditionType::ConnectionHealthy).1, Reason::NotChecked);
+    assert_eq!(case.condition(ConditionType::ConnectionHealthy), (ConditionStatus::True, Reason::Healthy));
 }
 
 #[test]
