@@ -163,13 +163,7 @@ impl Database {
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || shared.with(|database| work(&database.begin_read()?)))
             .await
-            .unwrap_or_else(|ended| {
-                Err(if ended.is_panic() {
-                    Fault::Panicked
-                } else {
-                    Fault::Closed
-                })
-            });
+            .unwrap_or_else(|ended| Err(if ended.is_panic() { Fault::Panicked } else { Fault::Closed }));
         if read.as_ref().is_err_and(Fault::ends_transaction) {
             // An I/O error latches in redb; a write notices and opens the database again.
             let _ = self.write(0, |_| Ok(()), |()| {}).await;

@@ -49,11 +49,7 @@ pub(crate) fn events(texts: &[&str]) -> Events {
 }
 
 fn key(key: &str, body: u8) -> Idempotency {
-    Idempotency {
-        key: key.to_owned(),
-        body_sha256: [body; 32],
-        note: vec![body; 3],
-    }
+    Idempotency { key: key.to_owned(), body_sha256: [body; 32], note: vec![body; 3] }
 }
 
 fn kept(appended: &Appended) -> (Sequence, Sequence) {

@@ -201,22 +201,13 @@ async fn an_organization_may_have_so_many_destinations_and_no_more() {
     let (_folder, embedded) = fresh();
     let declare = async |number: usize| {
         let name = name(&format!("audit-{number}"));
-        embedded
-            .declare(&acme(), &name, declaration("acme-audit", role()))
-            .await
+        embedded.declare(&acme(), &name, declaration("acme-audit", role())).await
     };
     let all = futures_util::future::join_all((0..MAX_DESTINATIONS_PER_ORGANIZATION).map(declare)).await;
     assert!(all.iter().all(Result::is_ok));
-    let refused = declare(MAX_DESTINATIONS_PER_ORGANIZATION)
-        .await
-        .expect_err("one too many");
+    let refused = declare(MAX_DESTINATIONS_PER_ORGANIZATION).await.expect_err("one too many");
     assert!(
-        matches!(
-            refused,
-            DeclareError::TooMany {
-                limit: MAX_DESTINATIONS_PER_ORGANIZATION
-            }
-        ),
+        matches!(refused, DeclareError::TooMany { limit: MAX_DESTINATIONS_PER_ORGANIZATION }),
         "{refused}"
     );
     declare(0).await.expect("those that are there may change");

@@ -53,11 +53,7 @@ impl StorageBackend for Disk {
 
     fn set_len(&self, len: u64) -> Result<(), std::io::Error> {
         self.check()?;
-        self.0
-            .0
-            .lock()
-            .expect("no panic")
-            .resize(usize::try_from(len).expect("small"), 0);
+        self.0.0.lock().expect("no panic").resize(usize::try_from(len).expect("small"), 0);
         Ok(())
     }
 
@@ -99,9 +95,7 @@ async fn numbers(database: &Database) -> Result<Vec<u64>, Fault> {
         .read(|transaction| {
             let table = transaction.open_table(NUMBERS)?;
             let rows = redb::ReadableTable::iter(&table)?;
-            Ok(rows
-                .map(|row| row.map(|row| row.0.value()))
-                .collect::<Result<_, _>>()?)
+            Ok(rows.map(|row| row.map(|row| row.0.value())).collect::<Result<_, _>>()?)
         })
         .await
 }
@@ -151,19 +145,11 @@ async fn an_operation_that_cannot_read_its_value_fails_alone() {
     let database = start(&Disk::default());
     let unreadable = database.write(
         0,
-        |_| {
-            Err::<(), _>(Fault::Unreadable {
-                what: "number",
-                why: "it is a letter".to_owned(),
-            })
-        },
+        |_| Err::<(), _>(Fault::Unreadable { what: "number", why: "it is a letter".to_owned() }),
         |()| {},
     );
     let (unreadable, inserted) = tokio::join!(unreadable, insert(&database, 1));
-    assert!(
-        matches!(unreadable, Err(Fault::Unreadable { .. })),
-        "{unreadable:?}"
-    );
+    assert!(matches!(unreadable, Err(Fault::Unreadable { .. })), "{unreadable:?}");
     inserted.expect("inserts");
 }
 
@@ -171,9 +157,7 @@ async fn an_operation_that_cannot_read_its_value_fails_alone() {
 async fn a_panic_is_told_to_who_waits_and_ends_nothing_else() {
     let database = start(&Disk::default());
     insert(&database, 1).await.expect("inserts");
-    let panicked = database
-        .write(0, |_| -> Result<(), Fault> { panic!("on purpose") }, |()| {})
-        .await;
+    let panicked = database.write(0, |_| -> Result<(), Fault> { panic!("on purpose") }, |()| {}).await;
     assert!(matches!(panicked, Err(Fault::Panicked)), "{panicked:?}");
     insert(&database, 2).await.expect("goes on");
     assert_eq!(numbers(&database).await.expect("reads"), [1, 2]);
