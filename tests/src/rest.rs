@@ -129,6 +129,13 @@ impl Rest {
         Self { http: http_client(), base: base.to_owned(), token }
     }
 
+    /// The same over connections of its own: those of a client end with the runtime, and so with the test, that
+    /// opened them.
+    #[must_use]
+    pub fn reconnected(&self) -> Self {
+        Self { http: http_client(), ..self.clone() }
+    }
+
     /// The same with any token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {

@@ -44,7 +44,10 @@ async fn a_check_is_200_whenever_it_ran_with_every_step_and_leaves_nothing() {
     let status = api.get("exports/h-ran/siem/status").await.expect(200);
     assert_eq!(status["check"], report, "the last check is kept");
 
-    Minio::shared().await.set_user_policy("h-ran", &policy("h-ran", &[], &["s3:ListBucket"])).await;
+    Minio::shared()
+        .await
+        .set_user_policy("h-ran", &policy("h-ran", &[], &["s3:ListBucket", "s3:GetBucketLocation"]))
+        .await;
     let report = api.post("exports/h-ran/siem/check").await.expect(200);
     assert_eq!(results(&report), ["skipped", "passed", "failed"]);
     assert_names(&report["remedy"], &["s3:PutObject"]);

@@ -294,7 +294,7 @@ async fn a_full_event_log_answers_503_with_retry_after_and_takes_other_organizat
 
 /// Text that does not compress.
 fn noise(seed: usize, length: usize) -> String {
-    let mut state = seed as u64 * 0x9e37_79b9_7f4a_7c15 + 1;
+    let mut state = (seed as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let letter = |_| {
         state ^= state << 13;
         state ^= state >> 7;
