@@ -88,6 +88,19 @@ impl Controller {
         Self::launch(options, data, free_port(), Some(folder)).await
     }
 
+    /// Starts one that lives in a `static`, which Rust never drops: its folder goes with the process. Not to be
+    /// stopped.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub async fn start_shared(options: Options) -> Self {
+        let folder = TempDir::new().expect("a temporary folder").keep();
+        let (data, port) = (folder.join("barndoor-data"), free_port());
+        let process = run(&options, &data, port, Some(&folder)).await;
+        let rest = sign_in(&data, port).await;
+        Self { process, options, port, data, rest, _folder: None }
+    }
+
     /// Starts one on a folder of the caller's.
     ///
     /// # Panics
@@ -97,7 +110,7 @@ impl Controller {
     }
 
     async fn launch(options: Options, data: PathBuf, port: u16, folder: Option<TempDir>) -> Self {
-        let process = run(&options, &data, port).await;
+        let process = run(&options, &data, port, None).await;
         let rest = sign_in(&data, port).await;
         Self { process, options, port, data, rest, _folder: folder }
     }
@@ -158,7 +171,7 @@ impl Controller {
     /// When it is not ready in time.
     pub async fn restart(&mut self) -> Duration {
         let started = Instant::now();
-        self.process = run(&self.options, &self.data, self.port).await;
+        self.process = run(&self.options, &self.data, self.port, None).await;
         started.elapsed()
     }
 
@@ -187,7 +200,7 @@ pub fn program() -> PathBuf {
     path
 }
 
-async fn run(options: &Options, data: &Path, port: u16) -> ServerProcess {
+async fn run(options: &Options, data: &Path, port: u16, sweep: Option<&Path>) -> ServerProcess {
     let mut command = Command::new(program());
     command
         .arg("run")
@@ -199,7 +212,7 @@ async fn run(options: &Options, data: &Path, port: u16) -> ServerProcess {
         // Nothing of the machine's own AWS set-up may leak into a test.
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
-    let mut process = ServerProcess::start("controller", &command, None);
+    let mut process = ServerProcess::start("controller", &command, sweep);
     process.wait_until_ready(&format!("{}/readyz", base(port)), READY_LIMIT).await;
     process
 }

@@ -1,7 +1,8 @@
 //! End to end: the real controller against real servers, one binary so that they are started once.
 //!
 //! `harness_*` tests what the others stand on; `promises` holds a test for each promise of the design; `faults` breaks
-//! stores and crashes the controller under exactly-once; `lifecycle` starts, stops and restarts.
+//! stores and crashes the controller under exactly-once; `lifecycle` starts, stops and restarts; `rest_contract` is
+//! what existing clients speak, row by row.
 
 mod e2e {
     mod export;
@@ -13,4 +14,5 @@ mod e2e {
     mod kill_nine;
     mod lifecycle;
     mod promises;
+    mod rest_contract;
 }
