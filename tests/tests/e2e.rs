@@ -4,6 +4,7 @@
 //! stores and crashes the controller under exactly-once; `lifecycle` starts, stops and restarts.
 
 mod e2e {
+    mod bad_input;
     mod export;
     mod faults;
     mod harness_fault_front;
@@ -13,4 +14,6 @@ mod e2e {
     mod kill_nine;
     mod lifecycle;
     mod promises;
+    mod tenants;
+    mod troubleshooting;
 }
