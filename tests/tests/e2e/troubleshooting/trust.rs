@@ -3,7 +3,7 @@
 use barndoor_tests::bucket::Bucket;
 use barndoor_tests::controller_process::{Controller, Options};
 use barndoor_tests::events::EventSource;
-use barndoor_tests::minio::guide_policy;
+use barndoor_tests::minio::{guide_policy, policy};
 use barndoor_tests::moto::{self, Moto, trust_policy};
 use barndoor_tests::strict_aws::{Dialect, Operation, Policy, REGION, Role, StrictAws};
 use serde_json::Value;
@@ -157,7 +157,10 @@ async fn a_trust_broken_while_streaming_heals_on_moto_too() {
     let controller = Controller::start(options).await;
     let export = Export::new(&controller, "t-moto", "siem", Bucket::new(moto.client(), "t-moto"));
     let trust = trust_policy(&principal, &external_id(&export).await);
-    let role = moto.create_role("t-moto", &trust, &guide_policy("t-moto")).await;
+    // moto stores the write check's object; only who may delete it leaves none.
+    let permissions =
+        policy("t-moto", &["s3:PutObject", "s3:DeleteObject"], &["s3:ListBucket", "s3:GetBucketLocation"]);
+    let role = moto.create_role("t-moto", &trust, &permissions).await;
     let destination = with_role(moto.endpoint(), "t-moto", moto::REGION, &role.arn);
     let words = ["AccessDenied"];
     let break_it = async || moto.set_trust(&role, &trust_policy(&principal, "another")).await;
