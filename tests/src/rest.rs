@@ -173,6 +173,25 @@ impl Rest {
         .await
     }
 
+    /// Any call below the API's prefix with these very headers and bytes.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Reply, reqwest::Error> {
+        let url = format!("{}{PREFIX}/{path}", self.base);
+        let mut request = self.http.request(method, url).bearer_auth(&self.token).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Ok(Reply::of(request.send().await?).await)
+    }
+
     async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
         let label = format!("{method} {path}");
         self.try_call(method, path, body).await.unwrap_or_else(|error| panic!("{label}: {error}"))

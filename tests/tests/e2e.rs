@@ -5,6 +5,7 @@
 //! what existing clients speak, row by row.
 
 mod e2e {
+    mod bad_input;
     mod export;
     mod faults;
     mod harness_fault_front;
@@ -15,4 +16,6 @@ mod e2e {
     mod lifecycle;
     mod promises;
     mod rest_contract;
+    mod tenants;
+    mod troubleshooting;
 }

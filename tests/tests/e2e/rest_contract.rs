@@ -34,7 +34,7 @@ const MESSAGE_SHOWN_BYTES: usize = 512;
 /// A controller without AWS identity that all tests share.
 async fn shared() -> &'static Controller {
     static SHARED: OnceCell<Controller> = OnceCell::const_new();
-    SHARED.get_or_init(|| Controller::start_shared(Options::loopback())).await
+    SHARED.get_or_init(|| Controller::start_for_many("contract", Options::loopback())).await
 }
 
 /// The API as one client sees it, every answer held against the description.
