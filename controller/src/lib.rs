@@ -34,6 +34,8 @@ pub mod api;
 pub mod cli;
 pub mod clients;
 pub mod clock;
+#[cfg(test)]
+mod code_map;
 pub mod connection;
 pub mod destinations;
 pub mod embedded;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use barndoor_controller::clock::SystemClock;
 use barndoor_controller::destinations::{
-    AccessKeys, AsSent, Declaration, DeclaredAuth, Destinations, SettingsChange, Wish,
+    AsSent, Declaration, DeclaredAuth, Destinations, SettingsChange, Wish,
 };
 use barndoor_controller::embedded::{Embedded, EmbeddedConfig, EventLogLimits};
 use barndoor_controller::event_log::{EventLog, Events, Fate};
@@ -40,7 +40,7 @@ pub(super) async fn measure(batches: Vec<Batch>) {
     })
     .expect("a fresh data folder opens");
     let organization = keep_events(&embedded).await;
-    let queue: Arc<Mutex<VecDeque<Batch>>> = Arc::new(Mutex::new(batches.into()));
+    let queue = Arc::new(Mutex::new(batches.into()));
     let (began, commits_before) = (Instant::now(), embedded.commits());
     let producers: Vec<_> = (0..PRODUCERS)
         .map(|_| tokio::spawn(produce(embedded.clone(), organization.clone(), queue.clone())))
@@ -122,10 +122,7 @@ async fn keep_events(embedded: &Embedded) -> OrganizationUid {
             use_ssl: true,
             use_path_style: false,
         },
-        auth: DeclaredAuth::NewAccessKeys(AccessKeys {
-            access_key_id: "bench".to_owned(),
-            secret_access_key: "bench".to_owned(),
-        }),
+        auth: DeclaredAuth::IamRole("arn:aws:iam::123456789012:role/audit".parse().expect("a constant role")),
     };
     embedded.declare(&organization, &name, declaration).await.expect("a fresh database takes it");
     let streaming = SettingsChange { wish: Some(Wish::Streaming), ..SettingsChange::default() };

@@ -27,7 +27,9 @@ type Batch = Vec<(EventType, Vec<u8>)>;
 async fn main() {
     let beginning = BEGINNING.parse().expect("a constant time");
     let mut generator = Generator::new(1, beginning);
-    let batches: Vec<Batch> = (0..BATCHES).map(|_| batch(&mut generator)).collect();
+    let mut event = || generator.next().map(|event| (event.event_type, event.line.into_bytes()));
+    let batches: Vec<Batch> =
+        (0..BATCHES).map(|_| (0..BATCH_EVENTS).filter_map(|_| event()).collect()).collect();
     let events = BATCHES * BATCH_EVENTS;
     let bytes: usize = batches.iter().flatten().map(|(_, line)| line.len() + 1).sum();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -40,22 +42,12 @@ async fn main() {
     event_log::measure(batches).await;
 }
 
-fn batch(generator: &mut Generator) -> Batch {
-    generator.take(BATCH_EVENTS).map(|event| (event.event_type, event.line.into_bytes())).collect()
-}
-
-/// What something took: wall clock, and this thread's CPU time where the system tells.
-struct Took {
-    wall: Duration,
-    cpu: Duration,
-}
-
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Took) {
+/// What the work gave, and the CPU time of this thread that it took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let (began, cpu_before) = (Instant::now(), thread_cpu());
     let result = work();
     let wall = began.elapsed();
-    let cpu = thread_cpu().zip(cpu_before).map_or(wall, |(after, before)| after.saturating_sub(before));
-    (result, Took { wall, cpu })
+    (result, thread_cpu().zip(cpu_before).map_or(wall, |(after, before)| after.saturating_sub(before)))
 }
 
 /// Linux only; elsewhere the wall clock stands in for it.
@@ -64,7 +56,11 @@ fn thread_cpu() -> Option<Duration> {
     text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "figures for people")]
 fn per_second(count: usize, took: Duration) -> f64 {
-    count as f64 / took.as_secs_f64()
+    ratio(count, 1) / took.as_secs_f64()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "figures for people")]
+fn ratio(this: usize, that: usize) -> f64 {
+    this as f64 / that as f64
 }
