@@ -265,6 +265,9 @@ pub trait EventLog: Send + Sync + 'static {
     /// How full the log is.
     async fn usage(&self, organization: &OrganizationUid) -> Result<Usage, LogError>;
 
+    /// Every organization that has a log.
+    async fn organizations(&self) -> Result<Vec<OrganizationUid>, LogError>;
+
     /// Organizations whose log grew. A lagging receiver has missed some and must look at all.
     fn changes(&self) -> broadcast::Receiver<OrganizationUid>;
 }

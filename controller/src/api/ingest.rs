@@ -35,7 +35,7 @@ mod rfc3339;
 const WIRE_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Bytes from the wire that are decoded and sorted in one go.
 const PIECE_BYTES: usize = 256 * 1024;
-/// Up to here plain bytes are sorted on the spot: less than a hop to another thread is worth at about 1 GB/s.
+/// Up to here plain bytes are sorted on the spot: 0.2 ms at the measured 600 MB/s, one thread, optimized.
 const INLINE_MAX_BYTES: usize = 128 * 1024;
 /// How long a body may take to arrive, in seconds.
 const BODY_TIMEOUT_SECONDS: u64 = 60;

@@ -213,7 +213,7 @@ mod tests {
             ("--retention", "30", "such as 30d"),
             ("--event-log-limit", "lots", "such as 20GiB"),
             ("--organization-share", "0", "such as 50%"),
-            ("--allow-endpoint", "everything", "10.20.0.0/16"),
+            ("--allow-endpoint", "everything", "10.1.0.0/16"),
             ("--principal-arn", "arn:aws:iam::1:root", "arn:aws:iam::123456789012:role/"),
             ("--public-url", "ftp://x", "https://audit.example.com"),
             ("--public-url", "https://user:pass@x", "https://audit.example.com"),

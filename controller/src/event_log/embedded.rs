@@ -151,6 +151,16 @@ impl EventLog for Embedded {
         Ok(usage.await?)
     }
 
+    async fn organizations(&self) -> Result<Vec<OrganizationUid>, LogError> {
+        let organizations = self.inner().database.read(|transaction| {
+            let heads = transaction.open_table(LOG_HEADS)?;
+            redb::ReadableTable::iter(&heads)?
+                .map(|row| Ok(OrganizationUid::new(row?.0.value())))
+                .collect::<Result<_, Fault>>()
+        });
+        Ok(organizations.await?)
+    }
+
     fn changes(&self) -> broadcast::Receiver<OrganizationUid> {
         self.inner().log_changes.subscribe()
     }

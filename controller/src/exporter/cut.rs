@@ -40,6 +40,12 @@ pub enum Due {
     At(Timestamp),
 }
 
+/// Whether more waits than two objects hold: a backlog, which leaves the memory to live streams.
+pub fn is_backlog(pending: Pending, batch: Batch) -> bool {
+    pending.events > 2 * u64::from(batch.max_events)
+        || pending.bytes > 2 * EXPECTED_RATIO * u64::from(batch.max_bytes)
+}
+
 /// When what waits is due: full, or old enough. Behind or not makes no difference to the age, because an object that
 /// is due takes all that fits.
 pub fn due(pending: Pending, batch: Batch, pace: Pace, now: Timestamp) -> Due {

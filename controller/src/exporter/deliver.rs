@@ -21,7 +21,7 @@ use self::sealing::Cut;
 use crate::destinations::{Destination, StorageError, Wish};
 use crate::event_log::LogError;
 use crate::exporter::budget::{Grant, Urgency};
-use crate::exporter::cut::{Due, Pace, due};
+use crate::exporter::cut::{Due, Pace, due, is_backlog};
 use crate::exporter::decide::{Action, Following, ListFinding, Observation, Step, decide};
 use crate::exporter::live::Live;
 use crate::exporter::record::{DeliveryRecord, Outcome, Plan, RecordError};
@@ -170,7 +170,8 @@ impl Exporter {
             Ok(session) => session,
             Err(issue) => return Ok(Flow::End(self.failed(live, issue))),
         };
-        let urgency = if live.reason() == Reason::Retrying { Urgency::Behind } else { Urgency::Live };
+        let behind = live.reason() == Reason::Retrying || is_backlog(pending, destination.batch);
+        let urgency = if behind { Urgency::Behind } else { Urgency::Live };
         let memory = self.memory(&destination, pending, urgency).await;
         let record = self.record();
         match self.cut(&destination, record, record.next, record.covered_from).await? {

@@ -138,6 +138,7 @@ pub async fn run(
     let mut declarations = destinations.changes();
     let mut table = Table::new(exporters, ports, destinations);
     table.look_at_all().await?;
+    table.trim_all().await;
     loop {
         let due = table.wheel.next().unwrap_or_else(|| Instant::now() + RETENTION_LOOK_MAX);
         let shared = table.exporters.shared.clone();
@@ -154,7 +155,7 @@ pub async fn run(
                 Err(RecvError::Lagged(_)) => table.grown_somewhere(),
                 Err(RecvError::Closed) => break,
             },
-            Some(ended) = table.turns.join_next_with_id() => table.ended(ended).await,
+            Some(ended) = table.turns.join_next_with_id() => table.ended(ended),
             () = shared.woken.notified() => table.woken(),
             () = tokio::time::sleep_until(due) => table.start_due(),
         }
@@ -346,9 +347,10 @@ impl Table {
             // The exporter goes into the turn and comes back with its end; a fresh one stands in for a moment.
             let fresh = Exporter::new(self.ports.clone(), entry.organization.clone(), uid.clone());
             let mut exporter = std::mem::replace(&mut **exporter, fresh);
-            let destination = uid.clone();
+            let (destination, destinations) = (uid.clone(), self.destinations.clone());
             let turn = self.turns.spawn(async move {
                 let ended = exporter.turn(&live).await;
+                save_health(&*destinations, &destination, &live).await;
                 (destination, exporter, ended)
             });
             self.running.insert(turn.id(), uid);
@@ -356,7 +358,7 @@ impl Table {
         }
     }
 
-    async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+    fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
         let (uid, exporter, ended) = match ended {
             Ok((id, ended)) => {
                 self.running.remove(&id);
@@ -370,16 +372,16 @@ impl Table {
                     tracing::error!(destination = %uid, %error, "an exporter broke off; it begins again from what is durable");
                     let exporter = Exporter::new(self.ports.clone(), entry.organization.clone(), uid.clone());
                     let internal = Turn::Failed(defect());
-                    return self.rest(&uid, exporter, Ok(internal)).await;
+                    return self.rest(&uid, exporter, Ok(internal));
                 }
                 return;
             }
         };
-        self.rest(&uid, exporter, ended).await;
+        self.rest(&uid, exporter, ended);
     }
 
     /// Decides when the destination has its next turn.
-    async fn rest(&mut self, uid: &DestinationUid, mut exporter: Exporter, ended: Result<Turn, TurnError>) {
+    fn rest(&mut self, uid: &DestinationUid, mut exporter: Exporter, ended: Result<Turn, TurnError>) {
         let Some(entry) = self.entries.get_mut(uid) else {
             return;
         };
@@ -437,18 +439,21 @@ impl Table {
             (_, Some(at)) => self.wheel.set(uid.clone(), at),
             (_, None) => self.wheel.remove(uid),
         }
-        self.save_health(uid).await;
         if let Some(organization) = self.entries.get(uid).map(|entry| entry.organization.clone()) {
             self.trim(&organization);
         }
     }
 
-    async fn save_health(&mut self, uid: &DestinationUid) {
-        let Some(health) = self.entries.get(uid).and_then(|entry| entry.live.unsaved_health()) else {
-            return;
-        };
-        if let Err(error) = self.destinations.save_health(uid, health).await {
-            tracing::warn!(destination = %uid, %error, "the health could not be saved");
+    /// Frees what the last run left behind, of organizations without destinations too.
+    async fn trim_all(&mut self) {
+        match self.ports.log.organizations().await {
+            Ok(organizations) => {
+                for uid in organizations {
+                    self.organizations.entry(uid.clone()).or_default();
+                    self.trim(&uid);
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the event log could not be trimmed"),
         }
     }
 
@@ -478,9 +483,16 @@ impl Table {
         if tokio::time::timeout(SHUTDOWN_PATIENCE, rest).await.is_err() {
             self.turns.shutdown().await;
         }
-        for uid in self.entries.keys().cloned().collect::<Vec<_>>() {
-            self.save_health(&uid).await;
+        for (uid, entry) in &self.entries {
+            save_health(&*self.destinations, uid, &entry.live).await;
         }
+    }
+}
+
+async fn save_health(destinations: &dyn Destinations, uid: &DestinationUid, live: &Live) {
+    let Some(health) = live.unsaved_health() else { return };
+    if let Err(error) = destinations.save_health(uid, health).await {
+        tracing::warn!(destination = %uid, %error, "the health could not be saved");
     }
 }
 

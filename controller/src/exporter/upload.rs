@@ -1,5 +1,7 @@
 //! One attempt to deliver an object: a PUT and its quick retries. It folds what they came to into the least certain.
 
+use std::time::Duration;
+
 use barndoor_crds::reason::Reason;
 
 use crate::exporter::decide::AttemptEnd;
@@ -27,6 +29,10 @@ pub enum Attempt {
     },
 }
 
+/// How long after its beginning an attempt still makes quick retries: what takes longer is for the back-off, and by
+/// then the declaration may have changed.
+const QUICK_RETRIES_FOR: Duration = Duration::from_secs(15);
+
 /// Puts the object, at most 1 + `max_retries` times, as long as trying again at once may help.
 pub async fn attempt(
     session: &dyn Session,
@@ -35,6 +41,7 @@ pub async fn attempt(
     gate: &Gate,
     ports: &Ports,
 ) -> Attempt {
+    let began = ports.clock.steady();
     let mut end = AttemptEnd::Refused;
     let mut retry = 0;
     loop {
@@ -50,7 +57,8 @@ pub async fn attempt(
             PutOutcome::Unanswered(issue) => (AttemptEnd::Unanswered, issue),
         };
         end = end.max(this_end);
-        if retry == max_retries || !helps_to_repeat(this_end, issue.reason) {
+        let late = ports.clock.steady().saturating_sub(began) > QUICK_RETRIES_FOR;
+        if late || retry == max_retries || !helps_to_repeat(this_end, issue.reason) {
             return Attempt::Failed { end, issue };
         }
         retry += 1;

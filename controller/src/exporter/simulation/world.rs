@@ -388,6 +388,10 @@ impl EventLog for World {
         unreachable!("the exporter does not ask")
     }
 
+    async fn organizations(&self) -> Result<Vec<OrganizationUid>, LogError> {
+        unreachable!("the exporter does not ask")
+    }
+
     fn changes(&self) -> broadcast::Receiver<OrganizationUid> {
         self.changes.subscribe()
     }
