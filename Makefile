@@ -1,10 +1,10 @@
-# `make help` lists the targets. Everything is built in the dev profile and as one workspace, so that the dependencies
-# are compiled once for all of them; a build of single packages would ask for other features of them.
+# `make help` lists the targets. Everything but the benchmark is built in the dev profile and as one workspace, so that the
+# dependencies are compiled once for all of them; a build of single packages would ask for other features of them.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .ONESHELL:
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit lint generate tools
+.PHONY: help build demo test test-unit lint generate bench tools
 MAKEFLAGS += --no-print-directory
 
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/barndoor-export/target
@@ -29,14 +29,15 @@ done
 [[ -z "$$missing" ]] || exit 1
 endef
 
-# A heading, the command, and how long it took.
+# A heading, the command, and how long it took; ends as the command ends.
 define step
 step() {
-	local began=$$SECONDS
+	local began=$$SECONDS end=done status=0
 	printf '\n== %s\n' "$$1"
 	shift
-	"$$@"
-	printf '== done in %d s\n' "$$((SECONDS - began))"
+	"$$@" || { status=$$?; end=FAILED; }
+	printf '== %s in %d s\n' "$$end" "$$((SECONDS - began))"
+	return "$$status"
 }
 endef
 
@@ -53,6 +54,8 @@ demo: ## Shows the product on this machine, no account needed; KEEP=1 leaves it 
 	cargo build --workspace --bin barndoor-export --bin demo
 	BARNDOOR_EXPORT_BIN="$(BIN)/barndoor-export" "$(BIN)/demo" $(if $(KEEP),--keep)
 
+# The end-to-end tests mostly wait, for flush intervals and back-offs: several share a core. The last line says
+# how many tests passed and failed, whatever happened before.
 test: ## Runs everything: format, lints, unit, simulation, end to end against real servers
 	@$(call need,cargo cc go python3)
 	$(step)
@@ -61,9 +64,20 @@ test: ## Runs everything: format, lints, unit, simulation, end to end against re
 	step "Format" cargo fmt --all --check
 	step "Lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 	step "Build" cargo build --workspace --all-targets --locked
-	export BARNDOOR_EXPORT_BIN="$(BIN)/barndoor-export"
-	step "Unit, simulation and end to end" cargo test --workspace --locked
-	printf '\nAll tests passed in %d s.\n' "$$SECONDS"
+	export BARNDOOR_EXPORT_BIN="$(BIN)/barndoor-export" DEMO_BIN="$(BIN)/demo"
+	results="$$(mktemp)"
+	total() {
+		printf '\nIn %d s:\n' "$$SECONDS"
+		awk '/^test result:/ { passed += $$4; failed += $$6 } END { printf "%d passed, %d failed\n", passed, failed }' "$$results"
+		rm "$$results"
+	}
+	trap total EXIT
+	tests() { cargo test --workspace --locked --no-fail-fast "$$@" 2>&1 | tee -a "$$results"; }
+	end=0
+	step "Unit and simulation" tests --lib --bins || end=1
+	export RUST_TEST_THREADS="$${RUST_TEST_THREADS:-$$((4 * $$(getconf _NPROCESSORS_ONLN)))}"
+	step "End to end, $$RUST_TEST_THREADS at a time" tests --test e2e || end=1
+	exit "$$end"
 
 test-unit: ## Runs the unit tests and the simulation: the fast inner loop
 	@$(call need,cargo cc)
@@ -80,7 +94,11 @@ lint: ## Checks format, lints, licences and advisories (installs cargo-deny when
 generate: ## Writes the generated files anew; a test fails when they drift
 	@$(call need,cargo cc)
 	UPDATE_GENERATED=1 cargo test --workspace --lib --bins
-	git status --short -- crds docs
+	git status --short -- crds docs controller/openapi.json
+
+bench: ## Measures encoder and event log beside bare gzip and bare disk (a release build, some minutes)
+	@$(call need,cargo cc)
+	cargo run --release --package barndoor-tests --bin bench
 
 tools: ## Installs the servers that the end-to-end tests run against
 	@$(call need,go python3)

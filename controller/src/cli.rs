@@ -56,6 +56,8 @@ enum Command {
     /// Prints the CustomResourceDefinition of ExportDestination, as YAML.
     ///
     /// It says in a schema what a destination may be; `run` itself does not need it.
+    ///
+    /// Example: barndoor-export crds | kubectl apply -f -
     Crds,
     /// Prints a completion script for your shell.
     ///

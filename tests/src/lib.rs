@@ -11,6 +11,7 @@
 
 pub mod account;
 pub mod bucket;
+pub mod command;
 pub mod controller_process;
 pub mod crypto;
 pub mod deadline;

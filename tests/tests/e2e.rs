@@ -6,6 +6,12 @@
 
 mod e2e {
     mod bad_input;
+//! stores and crashes the controller under exactly-once; `lifecycle` starts, stops and restarts; `command_line` and
+//! `demonstration` run the programs as a user does.
+
+mod e2e {
+    mod command_line;
+    mod demonstration;
     mod export;
     mod faults;
     mod harness_fault_front;

@@ -126,7 +126,7 @@ fn no_principal(error: &PrincipalError) -> Refusal {
     match error {
         PrincipalError::NoControllerIdentity => {
             Refusal::new(StatusCode::NOT_FOUND, "NoControllerIdentity", error.to_string())
-                .with_remedy("or ask the operator to run it with AWS credentials")
+                .with_remedy("use access keys, or ask the operator to run it with AWS credentials")
         }
         PrincipalError::Unreachable(_) => {
             Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "StsUnreachable", error.to_string())

@@ -13,8 +13,10 @@ use super::rest_client::{ConnectionOptions, NO_BODY, RestClient, RestError};
 
 /// Manages OAuth2 clients: what Terraform, scripts and event producers sign in as.
 ///
-/// A client belongs to one organization, or to the operator of all, and may do what its scopes say. The client that signs in here needs the scope
-/// admin; admin-client.json in the data folder has it.
+/// A client belongs to one organization, or to the operator of all, and may do what its scopes say. The client that
+/// signs in here needs the scope admin; admin-client.json in the data folder has it.
+///
+/// Example: barndoor-export client add --organization acme --scope events:write
 #[derive(Args, Debug)]
 pub(super) struct ClientOptions {
     #[command(subcommand)]
@@ -24,6 +26,8 @@ pub(super) struct ClientOptions {
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
     /// Makes a client and shows its secret, this once.
+    ///
+    /// With --output json the answer is a client file, for --client-file: keep it where only you may read it.
     ///
     /// Example: barndoor-export client add --organization acme --scope exports:read,exports:write
     #[command(group = ArgGroup::new("reach").args(["organization", "every_organization"]).required(true))]
@@ -51,6 +55,8 @@ enum ClientCommand {
         connection: ConnectionOptions,
     },
     /// Lists the clients, without secrets.
+    ///
+    /// Example: barndoor-export client list --output json
     List {
         /// How to print the answer.
         #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputFormat::Human)]
@@ -114,9 +120,7 @@ fn render_list(listed: &Value) -> String {
         .iter()
         .map(|client| {
             let at = |pointer| text_at(client, pointer).unwrap_or_default();
-            let organization =
-                text_at(client, "/organization_id").unwrap_or_else(|| "(every one)".to_owned());
-            [at("/client_id"), organization, scopes(client), at("/created_at")]
+            [at("/client_id"), organization(client), scopes(client), at("/created_at")]
         })
         .collect();
     table(["Client", "Organization", "Scopes", "Created"], &rows)
@@ -154,12 +158,17 @@ mod tests {
 
     #[test]
     fn the_list_shows_no_secret_even_if_one_came() {
-        let listed = json!({ "items": [{ "client_id": "c1", "client_secret": "s3cr3t", "organization": null,
-            "scopes": ["admin"], "created_at": "2026-01-02T03:04:05Z" }] });
+        let listed = json!({ "items": [
+            { "client_id": "c1", "client_secret": "s3cr3t", "organization": null, "scopes": ["admin"],
+              "created_at": "2026-01-02T03:04:05Z" },
+            { "client_id": "c2", "organization": "acme", "scopes": ["exports:read", "events:write"],
+              "created_at": "2026-01-02T03:04:06Z" } ] });
         let text = anstream::adapter::strip_str(&render_list(&listed)).to_string();
         assert_eq!(
             text,
-            "Client  Organization  Scopes  Created\nc1      (every one)   admin   2026-01-02T03:04:05Z\n"
+            "Client  Organization  Scopes                     Created\n\
+            c1      (every one)   admin                      2026-01-02T03:04:05Z\n\
+            c2      acme          exports:read events:write  2026-01-02T03:04:06Z\n"
         );
     }
 

@@ -5,7 +5,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrincipalError {
     /// The controller runs without AWS credentials: role mode is not available.
-    #[error("the controller has no AWS identity, so IAM roles are not available: use access keys")]
+    #[error("the controller has no AWS identity, so IAM roles are not available")]
     NoControllerIdentity,
     /// STS did not answer, or not with an identity; another attempt may succeed.
     #[error("the controller cannot ask AWS STS who it is: {0}")]

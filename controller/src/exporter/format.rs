@@ -50,13 +50,23 @@ const fn category_tag(category: Category) -> &'static str {
     }
 }
 
+/// Outcomes, in lower case, that are somebody's defect.
+const ERRORS: [&str; 3] = ["error", "fault", "crashed"];
+
+/// Outcomes, in lower case, that somebody may want to look at.
+const WARNINGS: [&str; 8] =
+    ["failure", "failed", "fail", "deny", "denied", "forbidden", "rejected", "blocked"];
+
 fn status(outcome: Option<&str>) -> &'static str {
-    match outcome.map(str::to_ascii_lowercase).as_deref() {
-        Some("error" | "fault" | "crashed") => "error",
-        Some("failure" | "failed" | "fail" | "deny" | "denied" | "forbidden" | "rejected" | "blocked") => {
-            "warn"
-        }
-        Some(_) | None => "info",
+    let is_one_of = |words: &[&str]| {
+        outcome.is_some_and(|outcome| words.iter().any(|word| word.eq_ignore_ascii_case(outcome)))
+    };
+    if is_one_of(&ERRORS) {
+        "error"
+    } else if is_one_of(&WARNINGS) {
+        "warn"
+    } else {
+        "info"
     }
 }
 
@@ -87,5 +97,14 @@ mod tests {
             [Some("Denied"), Some("ERROR"), Some("success"), None].map(status),
             ["warn", "error", "info", "info"]
         );
+    }
+
+    #[test]
+    fn the_formats_page_says_which_outcomes_are_which() {
+        const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/formats.md"));
+        for (words, status) in [(&ERRORS[..], "error"), (&WARNINGS[..], "warn")] {
+            let row = format!("| `{}` | `{status}` |", words.join("`, `"));
+            assert!(PAGE.contains(&row), "docs/formats.md has no row {row}");
+        }
     }
 }
