@@ -198,20 +198,21 @@ fn ready(
     connection: &Verdict,
     streaming: &Verdict,
 ) -> Verdict {
-    if connection.status != ConditionStatus::True {
-        return connection.clone();
-    }
+    // Before the connection's own trouble, which is the usual cause and has a condition of its own.
     let waiting = delivery.is_some_and(|delivery| delivery.backlog > 0);
     let fullness = fullness_percent(seen.usage);
     if waiting && fullness >= FULL_WARNING_PERCENT {
         return Verdict {
-            status: if fullness >= 100 { ConditionStatus::False } else { ConditionStatus::True },
+            status: if fullness >= 100 { ConditionStatus::False } else { connection.status },
             reason: Reason::BufferFull,
             message: format!(
                 "The event log is {fullness} % full: at 100 % no more events are accepted. Repair or resume destinations, or ask the operator for more room."
             ),
             since: seen.now,
         };
+    }
+    if connection.status != ConditionStatus::True {
+        return connection.clone();
     }
     if let Some(replaced_at) = recently_replaced(seen) {
         return Verdict {
