@@ -10,5 +10,4 @@ pub mod embedded;
 pub mod event_log;
 pub mod exporter;
 pub mod organizations;
-pub mod reconcile;
 pub mod telemetry;
