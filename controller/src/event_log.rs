@@ -226,6 +226,15 @@ pub struct Usage {
     pub total_limit_bytes: u64,
 }
 
+/// How full the log is, whichever organization fills it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TotalUsage {
+    /// Bytes on disk of all batches.
+    pub bytes: u64,
+    /// The log's limit, in bytes.
+    pub limit_bytes: u64,
+}
+
 /// Durable, ordered, per-organization storage of accepted events.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {

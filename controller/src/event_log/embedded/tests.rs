@@ -89,6 +89,8 @@ async fn a_full_log_says_which_limit_and_takes_events_again_after_a_trim() {
         let usage = embedded.usage(&organization).await.expect("reads");
         assert!(usage.organization_bytes <= usage.organization_limit_bytes);
         assert!(usage.total_bytes <= usage.total_limit_bytes);
+        let all = TotalUsage { bytes: usage.total_bytes, limit_bytes: usage.total_limit_bytes };
+        assert_eq!(embedded.total_usage().await.expect("reads"), all);
         scopes.push(full);
     }
     assert_eq!(scopes[0], FullScope::Organization);
