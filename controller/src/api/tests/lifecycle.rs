@@ -69,6 +69,41 @@ async fn a_start_whose_check_fails_changes_nothing_and_says_why() {
 }
 
 #[tokio::test]
+async fn what_is_changed_while_it_is_checked_is_not_started() {
+    let world = Arc::new(World::new().await);
+    let change = |bucket: &'static str| {
+        let other = Arc::clone(&world);
+        async move {
+            let mut body = with_keys();
+            body["bucket"] = json!(bucket);
+            assert_eq!(other.put(DESTINATION, body).await.status, StatusCode::OK);
+        }
+    };
+    change("acme-audit").await;
+    world.meanwhile(change("acme-unchecked"));
+    let refused = world.post(&format!("{EXPORT}/start")).await;
+    assert_eq!(refused.problem(), (409, "ChangedMeanwhile"));
+    assert!(refused.text.contains("start it again"), "{}", refused.text);
+    assert_eq!(world.get(EXPORT).await.body["enabled"], false);
+
+    let other = Arc::clone(&world);
+    let declare_anew = change("acme-successor");
+    world.meanwhile(async move {
+        other.delete(DESTINATION).await;
+        declare_anew.await;
+    });
+    assert_eq!(world.post(&format!("{EXPORT}/start")).await.problem(), (409, "ChangedMeanwhile"));
+    assert_eq!(world.get(EXPORT).await.body["enabled"], false);
+
+    let other = Arc::clone(&world);
+    world.meanwhile(async move {
+        assert_eq!(other.post(&format!("{EXPORT}/start")).await.status, StatusCode::OK);
+    });
+    assert_eq!(world.post(&format!("{EXPORT}/start")).await.status, StatusCode::OK, "already started");
+    assert_eq!(world.get(EXPORT).await.body["enabled"], true);
+}
+
+#[tokio::test]
 async fn a_put_keeps_whether_it_streams_and_says_so() {
     let world = World::new().await;
     world.put(DESTINATION, with_keys()).await;
