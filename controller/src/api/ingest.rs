@@ -23,7 +23,7 @@ use super::AppState;
 use super::access::{InOrganization, WriteEvents};
 use super::body;
 use super::refusal::{Answer, Refusal};
-use crate::event_log::{AppendError, Appended, Fate, Idempotency};
+use crate::event_log::{AppendError, Appended, Fate, Idempotency, NOTE_MAX_BYTES};
 
 mod content;
 mod event_line;
@@ -59,6 +59,29 @@ impl IngestBudget {
     /// A budget of this many bytes.
     pub fn new(bytes: usize) -> Self {
         Self(Arc::new(Semaphore::new(bytes / Self::GRAIN_BYTES)))
+impl Note {
+    /// About what a note takes beside its rejected lines, in bytes.
+    const FRAME_BYTES: usize = 256;
+
+    /// As it is stored: with as many of the rejected lines as there is room for, and all of them counted.
+    fn stored(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = Self::FRAME_BYTES;
+        let mut rejected = Vec::new();
+        for line in &self.rejected {
+            bytes += serde_json::to_vec(line)?.len() + 1;
+            if bytes > NOTE_MAX_BYTES {
+                break;
+            }
+            rejected.push(line.clone());
+        }
+        serde_json::to_vec(&Self {
+            request: self.request.clone(),
+            rejected,
+            rejected_count: self.rejected_count,
+        })
+    }
+}
+
     }
 
     fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
@@ -81,7 +104,7 @@ struct Note {
     post, path = "/api/system-management/public/v1/events/{org}", tag = "events",
     params(
         ("org" = String, Path, description = "Organization"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters: a repeat within 24 hours gets the first answer and stores nothing"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters: a repeat within 24 hours gets the first answer and stores nothing; of a long list of rejected lines it gets the first 15 KiB"),
         ("Content-Encoding" = Option<String>, Header, description = "gzip, or absent"),
     ),
     request_body(content = String, content_type = "application/x-ndjson", description = "At most 8 MiB, 32 MiB decoded; an event at most 256 KiB"),
@@ -148,7 +171,7 @@ async fn append(
     let own = Note { request: ulid::Ulid::new().to_string(), rejected: rejected.listed, rejected_count };
     let idempotency = match key.zip(sha256) {
         Some((key, body_sha256)) => {
-            let note = serde_json::to_vec(&own).map_err(|_| internal())?;
+            let note = own.stored().map_err(|_| internal())?;
             Some(Idempotency { key, body_sha256, note })
         }
         None => None,
@@ -161,13 +184,13 @@ async fn append(
             .map_err(|_elapsed| log_unavailable("the event log did not answer in time"))?
             .map_err(refused_append)?;
     state.telemetry.appended(started.elapsed());
-    let first =
+    let stored: Option<Note> =
         if note.is_empty() { None } else { Some(serde_json::from_slice(&note).map_err(|_| internal())?) };
-    let is_repeat = first.as_ref().is_some_and(|first: &Note| first.request != own.request);
-    let answer = answer(&fate, first.unwrap_or(own));
-    if !is_repeat {
-        state.telemetry.accepted(answer.accepted, answer.not_kept);
+    if let Some(first) = stored.filter(|stored| stored.request != own.request) {
+        return Ok(answer(&fate, first));
     }
+    let answer = answer(&fate, own);
+    state.telemetry.accepted(answer.accepted, answer.not_kept);
     Ok(answer)
 }
 

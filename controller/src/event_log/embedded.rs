@@ -179,7 +179,7 @@ impl Embedded {
     }
 }
 
-/// Bytes on disk of all batches.
+/// Bytes on disk of all batches and first answers.
 fn total(table: &impl redb::ReadableTable<(), u64>) -> Result<u64, Fault> {
     Ok(table.get(())?.map_or(0, |row| row.value()))
 }

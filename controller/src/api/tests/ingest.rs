@@ -100,6 +100,21 @@ async fn a_repeat_gets_the_first_answer_and_another_body_is_refused() {
 }
 
 #[tokio::test]
+async fn a_repeat_of_much_nonsense_gets_the_first_of_the_list_and_the_whole_count() {
+    let world = streaming().await;
+    let key = [("idempotency-key", "batch-1")];
+    let body = format!("{}{}", events(1), "nonsense\n".repeat(900));
+    let first = send(&world, &key, body.clone()).await;
+    let again = send(&world, &key, body).await;
+    let listed = |answered: &Answered| answered.body["rejected"].as_array().expect("a list").clone();
+    assert_eq!((listed(&first).len(), &first.body["rejected_count"]), (900, &json!(900)));
+    assert_eq!((&again.body["first"], &again.body["rejected_count"]), (&json!("1"), &json!(900)));
+    let (first, again) = (listed(&first), listed(&again));
+    assert!((50..900).contains(&again.len()), "{}", again.len());
+    assert_eq!(first[..again.len()], again);
+}
+
+#[tokio::test]
 async fn gzip_is_decoded_and_its_plain_form_is_the_same_batch() {
     let world = streaming().await;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
