@@ -169,3 +169,21 @@ async fn too_much_at_once_is_put_off() {
     assert_eq!(busy.header("retry-after"), "1");
     assert_eq!(send(&world, &[], events(10)).await.status, StatusCode::OK, "the budget was given back");
 }
+
+#[tokio::test]
+async fn a_small_body_that_decodes_to_more_than_there_is_memory_for_is_put_off() {
+    let world = World::with_ingest_bytes(1024 * 1024).await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let event = event(1) + "\n";
+    encoder.write_all(event.repeat(4 * 1024 * 1024 / event.len()).as_bytes()).expect("memory");
+    let gzip = encoder.finish().expect("memory");
+    assert!(gzip.len() < 128 * 1024, "{}", gzip.len());
+    let headers = [("content-encoding", "gzip")];
+    let busy = send(&world, &headers, gzip.clone()).await;
+    assert_eq!(busy.problem(), (503, "Busy"));
+    assert_eq!(busy.header("retry-after"), "1");
+    let plain = send(&world, &[], events(10)).await;
+    assert_eq!(plain.status, StatusCode::OK, "the budget was given back: {}", plain.text);
+    let world = World::with_ingest_bytes(8 * 1024 * 1024).await;
+    assert_eq!(send(&world, &headers, gzip).await.status, StatusCode::OK);
+}
