@@ -172,6 +172,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// Remembers what a check found.
+    pub fn take_check(&mut self, check: CheckReport) {
+        if check.healthy {
+            self.healthy_at = Some(check.at);
+        }
+        self.check = Some(check);
+    }
+
     /// What was seen at another place, or under another identity, says nothing of the present one.
     pub fn forget_evidence(&mut self) {
         self.check = None;

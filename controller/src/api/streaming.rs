@@ -186,13 +186,16 @@ async fn check_and_save(state: &AppState, destination: &Destination) -> Result<C
     if !now_declared.is_some_and(|now| now.uid == destination.uid && now.connects_like(destination)) {
         return Ok(report);
     }
-    let mut health = super::health(state, destination).await?;
-    if report.healthy {
-        health.healthy_at = Some(report.at);
-    }
-    health.check = Some(report.clone());
-    state.destinations.save_health(&destination.uid, health).await?;
+    // The exporter first: what it saves from now on holds this check, and what is saved here all that it saw.
     state.exporters.checked(&destination.uid, &report);
+    let health = if let Some(activity) = state.exporters.activity(&destination.uid) {
+        activity.health
+    } else {
+        let mut saved = state.destinations.health(&destination.uid).await?.unwrap_or_default();
+        saved.take_check(report.clone());
+        saved
+    };
+    state.destinations.save_health(&destination.uid, health).await?;
     Ok(report)
 }
 

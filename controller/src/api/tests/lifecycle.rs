@@ -1,6 +1,8 @@
+use barndoor_crds::status::LastObject;
 use serde_json::json;
 
 use super::*;
+use crate::destinations::{Destinations, Health};
 
 const EXPORT: &str = "exports/acme/datadog-json";
 const DESTINATION: &str = "exports/acme/datadog-json/destination";
@@ -272,4 +274,31 @@ async fn a_destination_that_moves_is_not_checked_until_it_is_checked_there() {
     moved["bucket"] = json!("acme-audit-2");
     world.put(DESTINATION, moved).await;
     assert_eq!(reason().await, "NotChecked");
+}
+
+#[tokio::test]
+async fn a_check_adds_to_what_deliveries_saw_and_takes_nothing_away() {
+    let world = World::new().await;
+    world.put(DESTINATION, with_keys()).await;
+    let (organization, name) =
+        ("acme".parse().expect("a name"), "datadog-json".parse().expect("a destination's name"));
+    let found =
+        Destinations::find(&world.storage, &organization, &name).await.expect("reads").expect("is there");
+    let at = Timestamp::from_second(1_000_000).expect("a time");
+    let delivered = Health {
+        last_object: Some(LastObject { key: "audit/1".to_owned(), at }),
+        healthy_at: Some(at),
+        ..Health::default()
+    };
+    world.storage.save_health(&found.uid, delivered.clone()).await.expect("saves");
+    for finding in [Reason::BucketNotFound, Reason::Healthy] {
+        world.finds(finding);
+        world.post(&format!("{EXPORT}/check")).await;
+        let saved = world.storage.health(&found.uid).await.expect("reads").expect("is saved");
+        assert_eq!(saved.last_object, delivered.last_object);
+        assert_eq!(saved.check.as_ref().map(|check| check.reason), Some(finding));
+        let healthy_at =
+            if finding == Reason::Healthy { saved.check.map(|check| check.at) } else { Some(at) };
+        assert_eq!(saved.healthy_at, healthy_at);
+    }
 }
