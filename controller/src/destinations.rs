@@ -45,6 +45,11 @@ pub struct Destination {
 }
 
 impl Destination {
+    /// Which version of which destination this is.
+    pub fn version(&self) -> Version {
+        Version { uid: self.uid.clone(), generation: self.generation }
+    }
+
     /// Whether events go to the same place under the same identity.
     pub fn connects_like(&self, other: &Self) -> bool {
         self.place == other.place && self.auth == other.auth
@@ -140,6 +145,17 @@ pub struct SettingsChange {
     pub format: Option<Format>,
     /// The wish. Streaming also fixes the place in the log, in the same write.
     pub wish: Option<Wish>,
+    /// Changes nothing unless the destination is still this version: for what was decided by looking at it.
+    pub expected: Option<Version>,
+}
+
+/// A destination as it was declared at one time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Which destination; one that is declared again after its removal is another.
+    pub uid: DestinationUid,
+    /// Its generation.
+    pub generation: u64,
 }
 
 /// What is known of a destination beside its declaration; saved so that a restart does not forget it.
@@ -156,6 +172,14 @@ pub struct Health {
 }
 
 impl Health {
+    /// Remembers what a check found.
+    pub fn take_check(&mut self, check: CheckReport) {
+        if check.healthy {
+            self.healthy_at = Some(check.at);
+        }
+        self.check = Some(check);
+    }
+
     /// What was seen at another place, or under another identity, says nothing of the present one.
     pub fn forget_evidence(&mut self) {
         self.check = None;
@@ -185,6 +209,17 @@ pub enum DeclareError {
         /// The most.
         limit: usize,
     },
+    /// The storage below failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// Why settings or the wish were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AdjustError {
+    /// It is not the version that the change was meant for.
+    #[error("the destination was changed meanwhile")]
+    OtherVersion,
     /// The storage below failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -244,12 +279,15 @@ pub trait Destinations: Send + Sync + 'static {
 
     /// Changes settings or the wish; `None` when there is no such destination. A first wish to stream creates the
     /// delivery record at the log's end in the same write.
+    ///
+    /// # Errors
+    /// Nothing changed.
     async fn adjust(
         &self,
         organization: &OrganizationName,
         name: &DestinationName,
         change: SettingsChange,
-    ) -> Result<Option<Destination>, StorageError>;
+    ) -> Result<Option<Destination>, AdjustError>;
 
     /// Removes the destination, its credentials, its health and its delivery record in one write; the uid that went.
     async fn remove(

@@ -23,6 +23,9 @@ pub type Sequence = u64;
 /// Most decoded bytes of events in one stored record batch; longer appends are stored as several.
 pub const RECORD_BATCH_BYTES: usize = 1024 * 1024;
 
+/// Most bytes of the note that is stored with an idempotency key: 15 KiB, so that with its key it stays below 16.
+pub const NOTE_MAX_BYTES: usize = 15 * 1024;
+
 /// The identity of an organization's log; a new one sorts after every older one (26 characters, ULID).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -137,7 +140,7 @@ pub struct Idempotency {
     pub key: String,
     /// SHA-256 of the decoded body.
     pub body_sha256: [u8; 32],
-    /// What else belongs to the first answer (the rejected lines); given back unread.
+    /// What else belongs to the first answer (the rejected lines), at most [`NOTE_MAX_BYTES`]; given back unread.
     pub note: Vec<u8>,
 }
 
@@ -216,14 +219,23 @@ pub enum LogError {
 /// How full the log is for one organization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes on disk of the organization's batches.
+    /// Bytes on disk of the organization's batches, and of its idempotency keys with their answers.
     pub organization_bytes: u64,
     /// The organization's share, in bytes.
     pub organization_limit_bytes: u64,
-    /// Bytes on disk of all batches.
+    /// The same of all organizations.
     pub total_bytes: u64,
     /// The log's limit, in bytes.
     pub total_limit_bytes: u64,
+}
+
+/// How full the log is, whichever organization fills it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TotalUsage {
+    /// Bytes on disk of all batches, and of all idempotency keys with their answers.
+    pub bytes: u64,
+    /// The log's limit, in bytes.
+    pub limit_bytes: u64,
 }
 
 /// Durable, ordered, per-organization storage of accepted events.

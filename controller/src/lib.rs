@@ -42,5 +42,4 @@ pub mod embedded;
 pub mod event_log;
 pub mod exporter;
 pub mod organizations;
-pub mod reconcile;
 pub mod telemetry;

@@ -22,7 +22,7 @@ use prometheus_client::registry::Registry;
 use self::laggards::Laggards;
 use crate::clock::Clock;
 use crate::destinations::Destination;
-use crate::event_log::Usage;
+use crate::event_log::TotalUsage;
 
 pub mod laggards;
 
@@ -175,9 +175,9 @@ impl Telemetry {
     }
 
     /// How full the event log is.
-    pub fn log_usage(&self, usage: Usage) {
-        self.log_bytes.set(i64::try_from(usage.total_bytes).unwrap_or(i64::MAX));
-        self.log_limit_bytes.set(i64::try_from(usage.total_limit_bytes).unwrap_or(i64::MAX));
+    pub fn log_usage(&self, usage: TotalUsage) {
+        self.log_bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
+        self.log_limit_bytes.set(i64::try_from(usage.limit_bytes).unwrap_or(i64::MAX));
     }
 
     /// When a streaming destination's oldest waiting event was accepted; `None` when none waits.

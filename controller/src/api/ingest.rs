@@ -15,16 +15,18 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use self::budget::IngestBudget;
+use self::budget::{Busy, Reservation};
 use self::content::{Content, ContentError, Encoding};
-use self::lines::{Fingerprint, Rejected, Sorted};
+use self::lines::{Fingerprint, Lines, LinesError, Rejected, Sorted};
 use super::AppState;
 use super::access::{InOrganization, WriteEvents};
 use super::body;
 use super::refusal::{Answer, Refusal};
-use crate::event_log::{AppendError, Appended, Fate, Idempotency};
+use crate::event_log::{AppendError, Appended, Fate, Idempotency, NOTE_MAX_BYTES};
 
+mod budget;
 mod content;
 mod event_line;
 mod json;
@@ -48,25 +50,6 @@ const FULL_RETRY_AFTER_SECONDS: u32 = 30;
 /// When a producer shall come back after too many bodies were on their way in, in seconds.
 const BUSY_RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Memory for the bodies that are on their way in, all together.
-#[derive(Clone, Debug)]
-pub struct IngestBudget(Arc<Semaphore>);
-
-impl IngestBudget {
-    /// The budget's grain, in bytes.
-    const GRAIN_BYTES: usize = 64 * 1024;
-
-    /// A budget of this many bytes.
-    pub fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes / Self::GRAIN_BYTES)))
-    }
-
-    fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let grains = u32::try_from(bytes.div_ceil(Self::GRAIN_BYTES)).ok()?;
-        Arc::clone(&self.0).try_acquire_many_owned(grains).ok()
-    }
-}
-
 /// What is stored with an idempotency key beside the sequences.
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -76,12 +59,35 @@ struct Note {
     rejected_count: u64,
 }
 
+impl Note {
+    /// About what a note takes beside its rejected lines, in bytes.
+    const FRAME_BYTES: usize = 256;
+
+    /// As it is stored: with as many of the rejected lines as there is room for, and all of them counted.
+    fn stored(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = Self::FRAME_BYTES;
+        let mut rejected = Vec::new();
+        for line in &self.rejected {
+            bytes += serde_json::to_vec(line)?.len() + 1;
+            if bytes > NOTE_MAX_BYTES {
+                break;
+            }
+            rejected.push(line.clone());
+        }
+        serde_json::to_vec(&Self {
+            request: self.request.clone(),
+            rejected,
+            rejected_count: self.rejected_count,
+        })
+    }
+}
+
 /// Takes events, one JSON object a line; what is accepted is on disk when this answers.
 #[utoipa::path(
     post, path = "/api/system-management/public/v1/events/{org}", tag = "events",
     params(
         ("org" = String, Path, description = "Organization"),
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters: a repeat within 24 hours gets the first answer and stores nothing"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 128 visible ASCII characters: a repeat within 24 hours gets the first answer and stores nothing; of a long list of rejected lines it gets the first 15 KiB"),
         ("Content-Encoding" = Option<String>, Header, description = "gzip, or absent"),
     ),
     request_body(content = String, content_type = "application/x-ndjson", description = "At most 8 MiB, 32 MiB decoded; an event at most 256 KiB"),
@@ -108,15 +114,17 @@ pub(super) async fn post(
     require_length_within_limit(&headers)?;
     let organization = super::find_organization(&state, &at.organization).await?;
     let fingerprint = if key.is_some() { Fingerprint::Sha256 } else { Fingerprint::None };
-    let receiving = receive(body, Content::new(encoding, fingerprint), &state.ingest_budget);
-    let (sorted, _reservation) = tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT_SECONDS), receiving)
+    let mut reservation = state.ingest_budget.reservation(&organization);
+    reservation.cover(PIECE_BYTES)?;
+    let receiving = receive(body, Content::new(encoding, Lines::new(fingerprint, reservation)));
+    let (sorted, reservation) = tokio::time::timeout(Duration::from_secs(BODY_TIMEOUT_SECONDS), receiving)
         .await
         .map_err(|_elapsed| body::too_slow(BODY_TIMEOUT_SECONDS))??;
     state.telemetry.rejected(&sorted.rejected.by_reason);
     if sorted.events.is_empty() {
         return Err(nothing_to_append(sorted.rejected));
     }
-    append(&state, &organization, key, sorted).await.map(Json)
+    append(&state, organization, key, sorted, reservation).await.map(Json)
 }
 
 fn nothing_to_append(rejected: Rejected) -> Refusal {
@@ -139,35 +147,43 @@ fn nothing_to_append(rejected: Rejected) -> Refusal {
 
 async fn append(
     state: &AppState,
-    organization: &OrganizationUid,
+    organization: OrganizationUid,
     key: Option<String>,
     sorted: Sorted,
+    reservation: Reservation,
 ) -> Answer<IngestAnswer> {
     let Sorted { events, rejected, sha256 } = sorted;
     let rejected_count = rejected.count();
     let own = Note { request: ulid::Ulid::new().to_string(), rejected: rejected.listed, rejected_count };
     let idempotency = match key.zip(sha256) {
         Some((key, body_sha256)) => {
-            let note = serde_json::to_vec(&own).map_err(|_| internal())?;
+            let note = own.stored().map_err(|_| internal())?;
             Some(Idempotency { key, body_sha256, note })
         }
         None => None,
     };
     let started = Instant::now();
-    let appending = state.log.append(organization, events, idempotency);
+    let log = Arc::clone(&state.log);
+    // A task of its own, which the event log ends: the memory is in use until then, also when nobody waits any more.
+    let appending = tokio::spawn(async move {
+        let appended = log.append(&organization, events, idempotency).await;
+        drop(reservation);
+        appended
+    });
     let Appended { fate, note } =
         tokio::time::timeout(Duration::from_secs(APPEND_TIMEOUT_SECONDS), appending)
             .await
             .map_err(|_elapsed| log_unavailable("the event log did not answer in time"))?
+            .map_err(|_panic| internal())?
             .map_err(refused_append)?;
     state.telemetry.appended(started.elapsed());
-    let first =
+    let stored: Option<Note> =
         if note.is_empty() { None } else { Some(serde_json::from_slice(&note).map_err(|_| internal())?) };
-    let is_repeat = first.as_ref().is_some_and(|first: &Note| first.request != own.request);
-    let answer = answer(&fate, first.unwrap_or(own));
-    if !is_repeat {
-        state.telemetry.accepted(answer.accepted, answer.not_kept);
+    if let Some(first) = stored.filter(|stored| stored.request != own.request) {
+        return Ok(answer(&fate, first));
     }
+    let answer = answer(&fate, own);
+    state.telemetry.accepted(answer.accepted, answer.not_kept);
     Ok(answer)
 }
 
@@ -215,13 +231,7 @@ fn internal() -> Refusal {
 }
 
 /// Reads the body to its end, decoding and sorting on the way.
-async fn receive(
-    mut body: Body,
-    mut content: Content,
-    budget: &IngestBudget,
-) -> Answer<(Sorted, OwnedSemaphorePermit)> {
-    let mut reservation = budget.reserve(PIECE_BYTES).ok_or_else(busy)?;
-    let mut reserved_bytes = PIECE_BYTES;
+async fn receive(mut body: Body, mut content: Content) -> Answer<(Sorted, Reservation)> {
     let (mut piece, mut piece_bytes, mut wire_bytes) = (Vec::new(), 0, 0);
     while let Some(frame) = body.frame().await {
         let Ok(chunk) = frame.map_err(|_broken| body::broken_off())?.into_data() else { continue };
@@ -235,18 +245,12 @@ async fn receive(
             content = push(content, std::mem::take(&mut piece)).await?;
             piece_bytes = 0;
         }
-        let needed_bytes = content.held_bytes() + PIECE_BYTES;
-        if needed_bytes > reserved_bytes {
-            reservation.merge(budget.reserve(needed_bytes - reserved_bytes).ok_or_else(busy)?);
-            reserved_bytes = needed_bytes;
-        }
     }
-    let sorted = if matches!(content, Content::Identity(_)) && piece_bytes <= INLINE_MAX_BYTES {
+    if matches!(content, Content::Identity(_)) && piece_bytes <= INLINE_MAX_BYTES {
         finish(content, &piece)
     } else {
         tokio::task::spawn_blocking(move || finish(content, &piece)).await.map_err(|_panic| internal())?
-    };
-    Ok((sorted?, reservation))
+    }
 }
 
 async fn push(mut content: Content, piece: Vec<Bytes>) -> Answer<Content> {
@@ -257,16 +261,17 @@ async fn push(mut content: Content, piece: Vec<Bytes>) -> Answer<Content> {
     pushing.await.map_err(|_panic| internal())?.map_err(refused_content)
 }
 
-fn finish(mut content: Content, piece: &[Bytes]) -> Answer<Sorted> {
+fn finish(mut content: Content, piece: &[Bytes]) -> Answer<(Sorted, Reservation)> {
     piece.iter().try_for_each(|chunk| content.push(chunk)).map_err(refused_content)?;
     content.finish().map_err(refused_content)
 }
 
 fn refused_content(error: ContentError) -> Refusal {
     match error {
-        ContentError::TooManyBytes(error) => {
+        ContentError::Lines(LinesError::TooManyBytes) => {
             body::too_large(error.to_string()).with_remedy("send fewer events at once")
         }
+        ContentError::Lines(LinesError::Busy(busy)) => busy.into(),
         ContentError::Corrupt => Refusal::new(StatusCode::BAD_REQUEST, "InvalidEncoding", error.to_string()),
     }
 }
@@ -276,10 +281,12 @@ fn too_long_on_the_wire() -> Refusal {
         .with_remedy("send fewer events at once, or use gzip")
 }
 
-fn busy() -> Refusal {
-    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", "too many events are on their way in at once")
-        .with_remedy("send the same events again")
-        .with_retry_after(BUSY_RETRY_AFTER_SECONDS)
+impl From<Busy> for Refusal {
+    fn from(busy: Busy) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Busy", busy.to_string())
+            .with_remedy("send the same events again")
+            .with_retry_after(BUSY_RETRY_AFTER_SECONDS)
+    }
 }
 
 fn encoding(headers: &HeaderMap) -> Answer<Encoding> {

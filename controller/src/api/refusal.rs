@@ -7,7 +7,7 @@ use barndoor_crds::rest::{Problem, RejectedLine};
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
-use crate::destinations::StorageError;
+use crate::destinations::{AdjustError, StorageError};
 use crate::event_log::LogError;
 
 /// How long a client waits before it repeats what storage refused, in seconds.
@@ -80,6 +80,18 @@ impl From<StorageError> for Refusal {
     fn from(error: StorageError) -> Self {
         tracing::error!(%error, "the destinations' storage failed");
         storage_unavailable()
+    }
+}
+
+impl From<AdjustError> for Refusal {
+    fn from(error: AdjustError) -> Self {
+        match error {
+            AdjustError::OtherVersion => {
+                Self::new(StatusCode::CONFLICT, "ChangedMeanwhile", error.to_string())
+                    .with_remedy("look at it, then try again")
+            }
+            AdjustError::Storage(error) => error.into(),
+        }
     }
 }
 

@@ -56,6 +56,7 @@ fn parse(body: PatchSettings) -> Answer<SettingsChange> {
             .transpose()?,
         format,
         wish: paused.map(|paused| if paused { Wish::Paused } else { Wish::Streaming }),
+        expected: None,
     })
 }
 

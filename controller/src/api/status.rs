@@ -10,6 +10,7 @@ use barndoor_crds::rest::{AwsTrustInfo, PreviewResponse, Problem, StatusResponse
 use http::StatusCode;
 use jiff::Timestamp;
 
+use self::compose::{Observation, compose};
 use super::AppState;
 use super::access::{At, ReadExports};
 use super::refusal::{Answer, Refusal};
@@ -18,7 +19,8 @@ use crate::destinations::{Auth, Destination};
 use crate::event_log::{LogHead, Sequence};
 use crate::exporter::object_key::key_pattern;
 use crate::exporter::record::DeliveryRecord;
-use crate::reconcile::status::{Observation, compose};
+
+mod compose;
 
 /// How long finding out the controller's own principal may take, in seconds.
 const PRINCIPAL_TIMEOUT_SECONDS: u64 = 10;

@@ -17,7 +17,9 @@ use super::body::JsonBody;
 use super::refusal::{Answer, Refusal};
 use super::{AppState, exports};
 use crate::connection::KeySource;
-use crate::destinations::{Auth, Declaration, DeclaredAuth, Destination, SettingsChange, StorageError, Wish};
+use crate::destinations::{
+    AdjustError, Auth, Declaration, DeclaredAuth, Destination, SettingsChange, StorageError, Wish,
+};
 
 /// How long a check may take, in seconds: start and check answer within 20.
 const CHECK_TIMEOUT_SECONDS: u64 = 19;
@@ -29,6 +31,7 @@ const CHECK_TIMEOUT_SECONDS: u64 = 19;
     responses(
         (status = 200, body = ExportObject),
         (status = 400, body = Problem, description = "No destination is declared"),
+        (status = 409, body = Problem, description = "It was changed while it was being checked; nothing was started"),
         (status = 422, body = Problem, description = "The check failed; nothing changed"),
     )
 )]
@@ -47,9 +50,42 @@ pub(super) async fn start(State(state): State<AppState>, at: At<WriteExports>) -
         )
         .with_remedy(report.remedy));
     }
-    let started = wish(&state, &at, Wish::Streaming).await?.ok_or_else(|| no_destination(&at))?;
+    let started = match start_as_checked(&state, &at, &destination).await {
+        Ok(started) => started.ok_or_else(|| no_destination(&at))?,
+        Err(AdjustError::OtherVersion) => return started_by_another(&state, &at).await,
+        Err(AdjustError::Storage(error)) => return Err(error.into()),
+    };
     state.exporters.declare(&started).await;
     Ok(Json(exports::shown(&state, started).await?.export()))
+}
+
+/// The check speaks of one version: another one, or another destination of the same name, is not started.
+async fn start_as_checked(
+    state: &AppState,
+    at: &At<WriteExports>,
+    checked: &Destination,
+) -> Result<Option<Destination>, AdjustError> {
+    let change = SettingsChange {
+        wish: Some(Wish::Streaming),
+        expected: Some(checked.version()),
+        ..SettingsChange::default()
+    };
+    state.destinations.adjust(&at.organization, &at.name, change).await
+}
+
+/// What was changed while it was being checked may have been started by the change.
+async fn started_by_another(state: &AppState, at: &At<WriteExports>) -> Answer<Json<ExportObject>> {
+    let found = state.destinations.find(&at.organization, &at.name).await?;
+    let now = found.ok_or_else(|| no_destination(at))?;
+    if now.wish == Wish::Streaming {
+        return Ok(Json(exports::shown(state, now).await?.export()));
+    }
+    Err(Refusal::new(
+        StatusCode::CONFLICT,
+        "ChangedMeanwhile",
+        "not started, because the destination was changed while it was being checked",
+    )
+    .with_remedy("start it again"))
 }
 
 fn no_destination(at: &At<WriteExports>) -> Refusal {
@@ -68,18 +104,11 @@ fn no_destination(at: &At<WriteExports>) -> Refusal {
     responses((status = 200, body = ExportObject), (status = 404, body = Problem))
 )]
 pub(super) async fn pause(State(state): State<AppState>, at: At<WriteExports>) -> Answer<Json<ExportObject>> {
-    let paused = wish(&state, &at, Wish::Paused).await?.ok_or_else(|| at.not_found())?;
+    let change = SettingsChange { wish: Some(Wish::Paused), ..SettingsChange::default() };
+    let paused = state.destinations.adjust(&at.organization, &at.name, change).await?;
+    let paused = paused.ok_or_else(|| at.not_found())?;
     state.exporters.declare(&paused).await;
     Ok(Json(exports::shown(&state, paused).await?.export()))
-}
-
-async fn wish(
-    state: &AppState,
-    at: &At<WriteExports>,
-    wish: Wish,
-) -> Result<Option<Destination>, StorageError> {
-    let change = SettingsChange { wish: Some(wish), ..SettingsChange::default() };
-    state.destinations.adjust(&at.organization, &at.name, change).await
 }
 
 /// Checks the connection step by step; with a body, that of a destination that is not saved.
@@ -157,13 +186,16 @@ async fn check_and_save(state: &AppState, destination: &Destination) -> Result<C
     if !now_declared.is_some_and(|now| now.uid == destination.uid && now.connects_like(destination)) {
         return Ok(report);
     }
-    let mut health = super::health(state, destination).await?;
-    if report.healthy {
-        health.healthy_at = Some(report.at);
-    }
-    health.check = Some(report.clone());
-    state.destinations.save_health(&destination.uid, health).await?;
+    // The exporter first: what it saves from now on holds this check, and what is saved here all that it saw.
     state.exporters.checked(&destination.uid, &report);
+    let health = if let Some(activity) = state.exporters.activity(&destination.uid) {
+        activity.health
+    } else {
+        let mut saved = state.destinations.health(&destination.uid).await?.unwrap_or_default();
+        saved.take_check(report.clone());
+        saved
+    };
+    state.destinations.save_health(&destination.uid, health).await?;
     Ok(report)
 }
 

@@ -9,6 +9,7 @@ use axum::body::Body;
 use barndoor_crds::reason::Reason;
 use barndoor_crds::rest::{PREFIX, Scope};
 use barndoor_crds::status::CheckReport;
+use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
@@ -46,6 +47,8 @@ struct PlayedChecks {
     finding: Mutex<Reason>,
     asked: Mutex<Vec<(u64, KeySource)>>,
     principal: Mutex<Result<String, PrincipalError>>,
+    /// What others do while a check runs, once.
+    meanwhile: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 #[async_trait]
@@ -53,6 +56,10 @@ impl Checks for PlayedChecks {
     async fn check(&self, destination: &Destination, keys: KeySource) -> CheckReport {
         let reason = *self.finding.lock().unwrap_or_else(PoisonError::into_inner);
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((destination.generation, keys));
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile.await;
+        }
         CheckReport {
             at: Timestamp::from_second(2_000_000).expect("a time"),
             generation: destination.generation,
@@ -121,6 +128,7 @@ impl World {
             finding: Mutex::new(Reason::Healthy),
             asked: Mutex::default(),
             principal: Mutex::new(Ok("arn:aws:iam::111122223333:role/controller".to_owned())),
+            meanwhile: Mutex::new(None),
         });
         let readiness = Readiness::default();
         let router = router(AppState {
@@ -217,6 +225,10 @@ impl World {
 
     fn finds(&self, reason: Reason) {
         *self.checks.finding.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn meanwhile(&self, others: impl Future<Output = ()> + Send + 'static) {
+        *self.checks.meanwhile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(others));
     }
 
     fn principal(&self, principal: Result<String, PrincipalError>) {

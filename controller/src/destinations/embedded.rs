@@ -16,8 +16,8 @@ use tokio::sync::broadcast;
 use ulid::Ulid;
 
 use super::{
-    AccessKeys, AccessKeysError, Change, Declaration, DeclareError, Destination, Destinations, Health,
-    SettingsChange, StorageError, Wish,
+    AccessKeys, AccessKeysError, AdjustError, Change, Declaration, DeclareError, Destination, Destinations,
+    Health, SettingsChange, StorageError, Wish,
 };
 use crate::embedded::tables::{DELIVERY_RECORDS, DESTINATIONS, HEALTH, decode, encode};
 use crate::embedded::{Embedded, random};
@@ -122,7 +122,7 @@ impl Destinations for Embedded {
         organization: &OrganizationName,
         name: &DestinationName,
         change: SettingsChange,
-    ) -> Result<Option<Destination>, StorageError> {
+    ) -> Result<Option<Destination>, AdjustError> {
         let (organization, name) = (organization.clone(), name.clone());
         let inner = self.inner();
         let clock = Arc::clone(&inner.clock);
@@ -135,6 +135,10 @@ impl Destinations for Embedded {
                     writing.wrote_nothing();
                     return Ok(Ok(None));
                 };
+                if !declaration::is_expected(&old, change.expected.as_ref()) {
+                    writing.wrote_nothing();
+                    return Ok(Err(AdjustError::OtherVersion));
+                }
                 let (new, effect) = declaration::adjusted(&old, change);
                 let placed = match new.wish {
                     Wish::Paused => rows::Placed::Before,
@@ -142,7 +146,7 @@ impl Destinations for Embedded {
                         Ok(placed) => placed,
                         Err(damaged) => {
                             writing.wrote_nothing();
-                            return Ok(Err(damaged));
+                            return Ok(Err(StorageError(Arc::new(damaged)).into()));
                         }
                     },
                 };
@@ -160,7 +164,7 @@ impl Destinations for Embedded {
                 }
             },
         );
-        let adjusted = adjusted.await?.map_err(|damaged| StorageError(Arc::new(damaged)))?;
+        let adjusted = adjusted.await.map_err(StorageError::from)??;
         Ok(adjusted.map(|(destination, _)| destination))
     }
 

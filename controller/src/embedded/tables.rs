@@ -18,12 +18,12 @@ pub(super) const META_FORMAT: &str = "format";
 /// (purpose, id) → sealed bytes: the key check, External ID root keys, the token-signing key.
 pub(super) const KEYRING: TableDefinition<(&str, u32), &[u8]> = TableDefinition::new("keyring");
 
-/// organization uid → epoch, first kept, next, bytes ever appended, bytes on disk.
+/// organization uid → epoch, first kept, next, bytes ever appended, bytes on disk (of [`LOG_BATCHES`] and [`IDEMPOTENCY`]).
 pub(crate) const LOG_HEADS: TableDefinition<&str, (&str, u64, u64, u64, u64)> =
     TableDefinition::new("log_heads");
 /// (organization uid, first sequence) → an encoded record batch.
 pub(crate) const LOG_BATCHES: TableDefinition<(&str, u64), &[u8]> = TableDefinition::new("log_batches");
-/// () → bytes on disk of all record batches.
+/// () → the same bytes on disk, of all organizations.
 pub(crate) const LOG_TOTAL: TableDefinition<(), u64> = TableDefinition::new("log_total");
 /// A row of [`IDEMPOTENCY`].
 pub(crate) type Answer = (&'static [u8; 32], u8, u64, u64, &'static [u8]);

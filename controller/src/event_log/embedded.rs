@@ -19,7 +19,7 @@ use tokio::sync::broadcast;
 
 use super::{
     AppendError, Appended, EventLog, Events, Fate, Idempotency, LogError, LogHead, RecordBatch, Sequence,
-    Usage,
+    TotalUsage, Usage,
 };
 use crate::embedded::tables::{LOG_HEADS, LOG_TOTAL};
 use crate::embedded::{Embedded, Fault};
@@ -171,13 +171,15 @@ impl Embedded {
     ///
     /// # Errors
     /// When the storage below fails.
-    pub async fn total_usage(&self) -> Result<Usage, LogError> {
-        // A name that no organization has: only the totals are of interest.
-        self.usage(&OrganizationUid::new("")).await
+    pub async fn total_usage(&self) -> Result<TotalUsage, LogError> {
+        let limit_bytes = self.inner().limits.total_bytes;
+        let bytes =
+            self.inner().database.read(|transaction| total(&transaction.open_table(LOG_TOTAL)?)).await?;
+        Ok(TotalUsage { bytes, limit_bytes })
     }
 }
 
-/// Bytes on disk of all batches.
+/// Bytes on disk of all batches and first answers.
 fn total(table: &impl redb::ReadableTable<(), u64>) -> Result<u64, Fault> {
     Ok(table.get(())?.map_or(0, |row| row.value()))
 }

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use flate2::write::MultiGzDecoder;
 
-use super::lines::{Fingerprint, Lines, Sorted, TooManyBytes};
+use super::budget::Reservation;
+use super::lines::{Lines, LinesError, Sorted};
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +19,9 @@ pub(super) enum Encoding {
 /// Why a body could not be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ContentError {
-    /// Too long.
+    /// Its lines were not taken.
     #[error(transparent)]
-    TooManyBytes(#[from] TooManyBytes),
+    Lines(#[from] LinesError),
     /// Not gzip, damaged, or cut short.
     #[error("the body is not whole, valid gzip")]
     Corrupt,
@@ -28,8 +29,8 @@ pub(super) enum ContentError {
 
 impl From<std::io::Error> for ContentError {
     fn from(error: std::io::Error) -> Self {
-        match error.downcast::<TooManyBytes>() {
-            Ok(too_many) => Self::TooManyBytes(too_many),
+        match error.downcast::<LinesError>() {
+            Ok(refused) => Self::Lines(refused),
             Err(_damaged) => Self::Corrupt,
         }
     }
@@ -44,9 +45,8 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// An empty body.
-    pub(super) fn new(encoding: Encoding, fingerprint: Fingerprint) -> Self {
-        let lines = Lines::new(fingerprint);
+    /// An empty body of these lines.
+    pub(super) fn new(encoding: Encoding, lines: Lines) -> Self {
         match encoding {
             Encoding::Identity => Self::Identity(Box::new(lines)),
             Encoding::Gzip => Self::Gzip(Box::new(MultiGzDecoder::new(lines))),
@@ -62,18 +62,10 @@ impl Content {
     }
 
     /// The body is complete.
-    pub(super) fn finish(self) -> Result<Sorted, ContentError> {
+    pub(super) fn finish(self) -> Result<(Sorted, Reservation), ContentError> {
         match self {
             Self::Identity(lines) => Ok(lines.finish()),
             Self::Gzip(decoder) => Ok(decoder.finish()?.finish()),
-        }
-    }
-
-    /// Bytes of memory that are held.
-    pub(super) fn held_bytes(&self) -> usize {
-        match self {
-            Self::Identity(lines) => lines.held_bytes(),
-            Self::Gzip(decoder) => decoder.get_ref().held_bytes(),
         }
     }
 }
@@ -83,7 +75,8 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
-    use super::super::lines::DECODED_MAX_BYTES;
+    use super::super::budget::tests::reservation;
+    use super::super::lines::{DECODED_MAX_BYTES, Fingerprint};
     use super::*;
 
     const EVENT: &[u8] = br#"{"id":"1","type":"AUDIT","timestamp":"2026-01-31T12:00:00Z"}"#;
@@ -95,11 +88,11 @@ mod tests {
     }
 
     fn decoded(wire: &[u8], chunk_bytes: usize) -> Result<usize, ContentError> {
-        let mut content = Content::new(Encoding::Gzip, Fingerprint::None);
+        let mut content = Content::new(Encoding::Gzip, Lines::new(Fingerprint::None, reservation()));
         for chunk in wire.chunks(chunk_bytes) {
             content.push(chunk)?;
         }
-        Ok(content.finish()?.events.len())
+        Ok(content.finish()?.0.events.len())
     }
 
     #[test]
@@ -135,6 +128,6 @@ mod tests {
     fn a_small_body_that_decodes_to_too_much_is_refused() {
         let bomb = gzip(&vec![b'\n'; DECODED_MAX_BYTES + 1]);
         assert!(bomb.len() < 64 * 1024);
-        assert!(matches!(decoded(&bomb, 1024), Err(ContentError::TooManyBytes(_))));
+        assert!(matches!(decoded(&bomb, 1024), Err(ContentError::Lines(LinesError::TooManyBytes))));
     }
 }

@@ -8,6 +8,8 @@ use std::io;
 use aws_lc_rs::digest::{Context, SHA256};
 use barndoor_crds::rest::{RejectedLine, RejectionReason};
 
+use super::PIECE_BYTES;
+use super::budget::{Busy, Reservation};
 use super::event_line::{self, EVENT_MAX_BYTES, Rejection};
 use crate::event_log::Events;
 
@@ -16,10 +18,16 @@ pub(super) const DECODED_MAX_BYTES: usize = 32 * 1024 * 1024;
 /// Most rejected lines that an answer lists; the others are counted.
 pub(super) const REJECTED_LISTED_MAX: usize = 1_000;
 
-/// The body is longer than [`DECODED_MAX_BYTES`].
+/// Why no more of a body is taken.
 #[derive(Debug, thiserror::Error)]
-#[error("the body is longer than {DECODED_MAX_BYTES} bytes when decoded")]
-pub(super) struct TooManyBytes;
+pub(super) enum LinesError {
+    /// It is longer than [`DECODED_MAX_BYTES`].
+    #[error("the body is longer than {DECODED_MAX_BYTES} bytes when decoded")]
+    TooManyBytes,
+    /// There is no memory for it now.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
 
 /// Whether the body's SHA-256 is wanted: only an idempotency key needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +80,7 @@ pub(super) struct Lines {
     unfinished: Unfinished,
     decoded_bytes: usize,
     digest: Option<Context>,
+    reservation: Reservation,
 }
 
 /// The beginning of a line whose end has not arrived.
@@ -84,8 +93,8 @@ enum Unfinished {
 }
 
 impl Lines {
-    /// An empty body.
-    pub(super) fn new(fingerprint: Fingerprint) -> Self {
+    /// An empty body, and the memory that grows with it.
+    pub(super) fn new(fingerprint: Fingerprint, reservation: Reservation) -> Self {
         Self {
             sorted: Sorted::default(),
             line_number: 0,
@@ -95,18 +104,20 @@ impl Lines {
                 Fingerprint::Sha256 => Some(Context::new(&SHA256)),
                 Fingerprint::None => None,
             },
+            reservation,
         }
     }
 
     /// Takes the next decoded bytes.
     ///
     /// # Errors
-    /// The body is too long.
-    pub(super) fn push(&mut self, mut chunk: &[u8]) -> Result<(), TooManyBytes> {
+    /// The body is too long, or there is no memory for it.
+    pub(super) fn push(&mut self, mut chunk: &[u8]) -> Result<(), LinesError> {
         self.decoded_bytes += chunk.len();
         if self.decoded_bytes > DECODED_MAX_BYTES {
-            return Err(TooManyBytes);
+            return Err(LinesError::TooManyBytes);
         }
+        self.reservation.cover(PIECE_BYTES + self.held_bytes() + chunk.len())?;
         if let Some(digest) = &mut self.digest {
             digest.update(chunk);
         }
@@ -119,18 +130,18 @@ impl Lines {
     }
 
     /// The body is complete; its last line needs no line feed.
-    pub(super) fn finish(mut self) -> Sorted {
+    pub(super) fn finish(mut self) -> (Sorted, Reservation) {
         self.end_line(b"");
         self.sorted.sha256 = self.digest.map(|digest| {
             let mut sha256 = [0; 32];
             sha256.copy_from_slice(digest.finish().as_ref());
             sha256
         });
-        self.sorted
+        (self.sorted, self.reservation)
     }
 
     /// Bytes of memory that are held.
-    pub(super) fn held_bytes(&self) -> usize {
+    fn held_bytes(&self) -> usize {
         let unfinished = match &self.unfinished {
             Unfinished::Kept(start) => start.len(),
             Unfinished::TooLong { .. } => 0,
@@ -213,6 +224,7 @@ mod tests {
     use aws_lc_rs::digest::digest;
     use proptest::prelude::*;
 
+    use super::super::budget::tests::reservation;
     use super::*;
 
     fn event(id: &str) -> String {
@@ -220,11 +232,11 @@ mod tests {
     }
 
     fn sorted(chunks: &[&[u8]]) -> Sorted {
-        let mut lines = Lines::new(Fingerprint::Sha256);
+        let mut lines = Lines::new(Fingerprint::Sha256, reservation());
         for chunk in chunks {
             lines.push(chunk).expect("within the limit");
         }
-        lines.finish()
+        lines.finish().0
     }
 
     fn text(sorted: &Sorted) -> String {
@@ -250,13 +262,13 @@ mod tests {
 
     #[test]
     fn a_line_too_long_to_be_an_event_is_not_held_in_memory() {
-        let mut lines = Lines::new(Fingerprint::None);
+        let mut lines = Lines::new(Fingerprint::None, reservation());
         for _ in 0..64 {
             lines.push(&vec![b'x'; 16 * 1024]).expect("within the limit");
             assert!(lines.held_bytes() <= EVENT_MAX_BYTES + 1);
         }
         lines.push(format!("\n{}\n", event("1")).as_bytes()).expect("within the limit");
-        let sorted = lines.finish();
+        let (sorted, _) = lines.finish();
         assert_eq!(sorted.rejected.listed[0].message, "the event is 1048576 bytes long; the most is 262144");
         assert_eq!((sorted.events.len(), sorted.rejected.count()), (1, 1));
     }
@@ -270,9 +282,9 @@ mod tests {
 
     #[test]
     fn a_body_over_the_decoded_limit_is_refused() {
-        let mut lines = Lines::new(Fingerprint::None);
+        let mut lines = Lines::new(Fingerprint::None, reservation());
         assert!(lines.push(&vec![b'\n'; DECODED_MAX_BYTES]).is_ok());
-        assert!(lines.push(b"\n").is_err());
+        assert!(matches!(lines.push(b"\n"), Err(LinesError::TooManyBytes)));
     }
 
     proptest! {

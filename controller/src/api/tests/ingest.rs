@@ -100,6 +100,21 @@ async fn a_repeat_gets_the_first_answer_and_another_body_is_refused() {
 }
 
 #[tokio::test]
+async fn a_repeat_of_much_nonsense_gets_the_first_of_the_list_and_the_whole_count() {
+    let world = streaming().await;
+    let key = [("idempotency-key", "batch-1")];
+    let body = format!("{}{}", events(1), "nonsense\n".repeat(900));
+    let first = send(&world, &key, body.clone()).await;
+    let again = send(&world, &key, body).await;
+    let listed = |answered: &Answered| answered.body["rejected"].as_array().expect("a list").clone();
+    assert_eq!((listed(&first).len(), &first.body["rejected_count"]), (900, &json!(900)));
+    assert_eq!((&again.body["first"], &again.body["rejected_count"]), (&json!("1"), &json!(900)));
+    let (first, again) = (listed(&first), listed(&again));
+    assert!((50..900).contains(&again.len()), "{}", again.len());
+    assert_eq!(first[..again.len()], again);
+}
+
+#[tokio::test]
 async fn gzip_is_decoded_and_its_plain_form_is_the_same_batch() {
     let world = streaming().await;
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
@@ -153,4 +168,22 @@ async fn too_much_at_once_is_put_off() {
     assert_eq!(busy.problem(), (503, "Busy"));
     assert_eq!(busy.header("retry-after"), "1");
     assert_eq!(send(&world, &[], events(10)).await.status, StatusCode::OK, "the budget was given back");
+}
+
+#[tokio::test]
+async fn a_small_body_that_decodes_to_more_than_there_is_memory_for_is_put_off() {
+    let world = World::with_ingest_bytes(1024 * 1024).await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let event = event(1) + "\n";
+    encoder.write_all(event.repeat(4 * 1024 * 1024 / event.len()).as_bytes()).expect("memory");
+    let gzip = encoder.finish().expect("memory");
+    assert!(gzip.len() < 128 * 1024, "{}", gzip.len());
+    let headers = [("content-encoding", "gzip")];
+    let busy = send(&world, &headers, gzip.clone()).await;
+    assert_eq!(busy.problem(), (503, "Busy"));
+    assert_eq!(busy.header("retry-after"), "1");
+    let plain = send(&world, &[], events(10)).await;
+    assert_eq!(plain.status, StatusCode::OK, "the budget was given back: {}", plain.text);
+    let world = World::with_ingest_bytes(8 * 1024 * 1024).await;
+    assert_eq!(send(&world, &headers, gzip).await.status, StatusCode::OK);
 }

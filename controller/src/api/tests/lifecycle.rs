@@ -1,6 +1,8 @@
+use barndoor_crds::status::LastObject;
 use serde_json::json;
 
 use super::*;
+use crate::destinations::{Destinations, Health};
 
 const EXPORT: &str = "exports/acme/datadog-json";
 const DESTINATION: &str = "exports/acme/datadog-json/destination";
@@ -66,6 +68,41 @@ async fn a_start_whose_check_fails_changes_nothing_and_says_why() {
     world.finds(Reason::Healthy);
     assert_eq!(world.post(&format!("{EXPORT}/start")).await.status, StatusCode::OK);
     assert_eq!(world.get(&format!("{EXPORT}/status")).await.body["state"], "NoEvents");
+}
+
+#[tokio::test]
+async fn what_is_changed_while_it_is_checked_is_not_started() {
+    let world = Arc::new(World::new().await);
+    let change = |bucket: &'static str| {
+        let other = Arc::clone(&world);
+        async move {
+            let mut body = with_keys();
+            body["bucket"] = json!(bucket);
+            assert_eq!(other.put(DESTINATION, body).await.status, StatusCode::OK);
+        }
+    };
+    change("acme-audit").await;
+    world.meanwhile(change("acme-unchecked"));
+    let refused = world.post(&format!("{EXPORT}/start")).await;
+    assert_eq!(refused.problem(), (409, "ChangedMeanwhile"));
+    assert!(refused.text.contains("start it again"), "{}", refused.text);
+    assert_eq!(world.get(EXPORT).await.body["enabled"], false);
+
+    let other = Arc::clone(&world);
+    let declare_anew = change("acme-successor");
+    world.meanwhile(async move {
+        other.delete(DESTINATION).await;
+        declare_anew.await;
+    });
+    assert_eq!(world.post(&format!("{EXPORT}/start")).await.problem(), (409, "ChangedMeanwhile"));
+    assert_eq!(world.get(EXPORT).await.body["enabled"], false);
+
+    let other = Arc::clone(&world);
+    world.meanwhile(async move {
+        assert_eq!(other.post(&format!("{EXPORT}/start")).await.status, StatusCode::OK);
+    });
+    assert_eq!(world.post(&format!("{EXPORT}/start")).await.status, StatusCode::OK, "already started");
+    assert_eq!(world.get(EXPORT).await.body["enabled"], true);
 }
 
 #[tokio::test]
@@ -237,4 +274,31 @@ async fn a_destination_that_moves_is_not_checked_until_it_is_checked_there() {
     moved["bucket"] = json!("acme-audit-2");
     world.put(DESTINATION, moved).await;
     assert_eq!(reason().await, "NotChecked");
+}
+
+#[tokio::test]
+async fn a_check_adds_to_what_deliveries_saw_and_takes_nothing_away() {
+    let world = World::new().await;
+    world.put(DESTINATION, with_keys()).await;
+    let (organization, name) =
+        ("acme".parse().expect("a name"), "datadog-json".parse().expect("a destination's name"));
+    let found =
+        Destinations::find(&world.storage, &organization, &name).await.expect("reads").expect("is there");
+    let at = Timestamp::from_second(1_000_000).expect("a time");
+    let delivered = Health {
+        last_object: Some(LastObject { key: "audit/1".to_owned(), at }),
+        healthy_at: Some(at),
+        ..Health::default()
+    };
+    world.storage.save_health(&found.uid, delivered.clone()).await.expect("saves");
+    for finding in [Reason::BucketNotFound, Reason::Healthy] {
+        world.finds(finding);
+        world.post(&format!("{EXPORT}/check")).await;
+        let saved = world.storage.health(&found.uid).await.expect("reads").expect("is saved");
+        assert_eq!(saved.last_object, delivered.last_object);
+        assert_eq!(saved.check.as_ref().map(|check| check.reason), Some(finding));
+        let healthy_at =
+            if finding == Reason::Healthy { saved.check.map(|check| check.at) } else { Some(at) };
+        assert_eq!(saved.healthy_at, healthy_at);
+    }
 }

@@ -7,8 +7,8 @@ use tokio::sync::broadcast;
 
 use super::keys;
 use crate::destinations::{
-    AccessKeys, AccessKeysError, Change, Declaration, DeclareError, Destination, Destinations, Health,
-    SettingsChange, StorageError,
+    AccessKeys, AccessKeysError, AdjustError, Change, Declaration, DeclareError, Destination, Destinations,
+    Health, SettingsChange, StorageError,
 };
 
 /// Destinations that know one pair of keys and nothing else.
@@ -51,7 +51,7 @@ impl Destinations for OnlyKeys {
         _: &OrganizationName,
         _: &DestinationName,
         _: SettingsChange,
-    ) -> Result<Option<Destination>, StorageError> {
+    ) -> Result<Option<Destination>, AdjustError> {
         Ok(None)
     }
 

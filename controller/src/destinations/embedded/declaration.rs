@@ -3,7 +3,9 @@
 use barndoor_crds::name::{DestinationName, DestinationUid, OrganizationName, OrganizationUid};
 use barndoor_crds::settings::{Batch, Format};
 
-use crate::destinations::{AccessKeys, Auth, Declaration, DeclaredAuth, Destination, SettingsChange, Wish};
+use crate::destinations::{
+    AccessKeys, Auth, Declaration, DeclaredAuth, Destination, SettingsChange, Version, Wish,
+};
 
 /// Whether the declared state is another one than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,10 +71,23 @@ pub(super) fn declared(
     Declared { destination, keys, effect }
 }
 
+/// Whether a change that was meant for this version, or for any, may be applied.
+pub(super) fn is_expected(old: &Destination, expected: Option<&Version>) -> bool {
+    expected.is_none_or(|expected| *expected == old.version())
+}
+
 /// Applies a change of settings.
 pub(super) fn adjusted(old: &Destination, change: SettingsChange) -> (Destination, Effect) {
-    let SettingsChange { max_events, max_delay_seconds, max_bytes, max_retries, include, format, wish } =
-        change;
+    let SettingsChange {
+        max_events,
+        max_delay_seconds,
+        max_bytes,
+        max_retries,
+        include,
+        format,
+        wish,
+        expected: _, // see `is_expected`
+    } = change;
     let batch = Batch {
         max_events: max_events.unwrap_or(old.batch.max_events),
         max_delay_seconds: max_delay_seconds.unwrap_or(old.batch.max_delay_seconds),

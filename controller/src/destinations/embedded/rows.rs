@@ -11,7 +11,7 @@ use crate::embedded::tables::{DELIVERY_RECORDS, LOG_BATCHES, LOG_HEADS, decode, 
 use crate::embedded::{Fault, Writing};
 use crate::event_log::LogError;
 use crate::event_log::embedded::{Head, anchor_before};
-use crate::exporter::record::{Counts, DeliveryRecord, Start};
+use crate::exporter::record::{DeliveryRecord, Start};
 
 /// What a row holds, for errors.
 pub(super) const WHAT: &str = "destination";
@@ -100,18 +100,8 @@ pub(super) fn place_at_end(
         None => None,
     };
     let head = Head::read_or_create(&mut writing.table(LOG_HEADS)?, organization, clock)?;
-    let record = DeliveryRecord {
-        revision: 1,
-        owner_epoch: 0,
-        start: Start { log_epoch: head.epoch(), sequence: head.next, at: clock.now() },
-        next: head.next,
-        covered_from: head.next,
-        anchor,
-        counts: Counts::default(),
-        previous_sha256: None,
-        plan: None,
-        log_replaced_at: None,
-    };
+    let start = Start { log_epoch: head.epoch(), sequence: head.next, at: clock.now() };
+    let record = DeliveryRecord::begin(start, anchor);
     records.insert(key, encode(&record).as_slice())?;
     Ok(Ok(Placed::Now))
 }

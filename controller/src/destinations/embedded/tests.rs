@@ -69,7 +69,7 @@ async fn switching_between_keys_and_role_keeps_the_destination_and_deletes_the_k
     assert!(embedded.has_access_keys(&kept).await.expect("reads"));
 
     let rotated = declare(keys("AKIA2")).await.expect("declares");
-    assert_eq!(rotated.generation, 2, "new keys are a change that the reconciler must see");
+    assert_eq!(rotated.generation, 2, "new keys are a change that must be announced");
     assert_eq!(embedded.access_keys(&rotated).await.expect("opens").access_key_id, "AKIA2");
 
     let with_role = declare(role()).await.expect("declares");
@@ -131,6 +131,32 @@ async fn settings_that_change_nothing_keep_the_generation() {
         embedded.adjust(&acme(), &name("other"), SettingsChange::default()).await.expect("adjusts"),
         None
     );
+}
+
+#[tokio::test]
+async fn a_change_meant_for_another_version_changes_nothing() {
+    let (_folder, embedded) = fresh();
+    let declare = async |bucket| {
+        embedded.declare(&acme(), &name("audit"), declaration(bucket, role())).await.expect("declares")
+    };
+    let start = async |version| {
+        let change = SettingsChange { expected: Some(version), ..wish(Wish::Streaming) };
+        embedded.adjust(&acme(), &name("audit"), change).await
+    };
+    let looked_at = declare("acme-audit").await.version();
+    let moved = declare("acme-other").await;
+    let refused = start(looked_at.clone()).await.expect_err("it was changed");
+    assert!(matches!(refused, AdjustError::OtherVersion), "{refused}");
+    embedded.remove(&acme(), &name("audit")).await.expect("removes");
+    assert_eq!(start(looked_at.clone()).await.expect("adjusts"), None);
+    let successor = declare("acme-audit").await;
+    assert_eq!(successor.generation, looked_at.generation);
+    start(looked_at).await.expect_err("it is another destination");
+    assert_eq!(embedded.find(&acme(), &name("audit")).await.expect("reads"), Some(successor.clone()));
+    assert_eq!(embedded.load(&uid(&acme()), &successor.uid).await.expect("reads"), None);
+    assert_eq!(embedded.load(&uid(&acme()), &moved.uid).await.expect("reads"), None);
+    let started = start(successor.version()).await.expect("adjusts").expect("is there");
+    assert_eq!(started.wish, Wish::Streaming);
 }
 
 #[tokio::test]

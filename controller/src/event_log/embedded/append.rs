@@ -52,26 +52,32 @@ pub(super) fn append(
             }
         }
     }
-    let now = clock.now();
     let wanted = !packed.is_empty() && any_delivery_record(&writing.table(DELIVERY_RECORDS)?, organization)?;
-    let fate = if wanted {
-        let head = Head::read(&writing.table(LOG_HEADS)?, organization)?.unwrap_or_else(|| Head::new(&clock));
-        let used = total(&writing.table(LOG_TOTAL)?)?;
-        let more = packed.iter().map(|packed| disk_bytes(packed.len())).sum();
-        let room = Room::look(&database_file).map_err(|error| Fault::from(redb::StorageError::Io(error)))?;
-        if let Some(scope) = full(limits, room, head.disk_bytes, used, more) {
+    let not_kept = Fate::NotKept { count: packed.iter().map(|packed| u64::from(packed.count)).sum() };
+    if !wanted && idempotency.is_none() {
+        writing.wrote_nothing();
+        return Ok(Ok(Appended { fate: not_kept, note: Vec::new() }));
+    }
+    let now = clock.now();
+    // Before the limits are looked at: what has expired must not keep a full log full.
+    let swept = idempotency::sweep(writing, now)?;
+    let mut head = Head::read(&writing.table(LOG_HEADS)?, organization)?.unwrap_or_else(|| Head::new(&clock));
+    let used = total(&writing.table(LOG_TOTAL)?)?;
+    let batches: u64 = if wanted { packed.iter().map(|packed| disk_bytes(packed.len())).sum() } else { 0 };
+    let more = batches + idempotency.as_ref().map_or(0, idempotency::answer_disk_bytes);
+    let room = Room::look(&database_file).map_err(|error| Fault::from(redb::StorageError::Io(error)))?;
+    if let Some(scope) = full(limits, room, head.disk_bytes, used, more) {
+        if swept == idempotency::Swept::Nothing {
             writing.wrote_nothing();
-            return Ok(Err(AppendError::Full(scope)));
         }
-        writing.table(LOG_TOTAL)?.insert((), used + more)?;
-        store(writing, organization, head, packed, now, more)?
-    } else {
-        Fate::NotKept { count: packed.iter().map(|packed| u64::from(packed.count)).sum() }
-    };
-    match &idempotency {
-        Some(asked) => idempotency::store(writing, organization, asked, &fate, now)?,
-        None if wanted => {}
-        None => writing.wrote_nothing(),
+        return Ok(Err(AppendError::Full(scope)));
+    }
+    writing.table(LOG_TOTAL)?.insert((), used + more)?;
+    head.disk_bytes += more;
+    let fate = if wanted { store(writing, organization, &mut head, packed, now)? } else { not_kept };
+    head.write(&mut writing.table(LOG_HEADS)?, organization)?;
+    if let Some(asked) = &idempotency {
+        idempotency::store(writing, organization, asked, &fate, now)?;
     }
     Ok(Ok(Appended { fate, note: idempotency.map_or_else(Vec::new, |asked| asked.note) }))
 }
@@ -92,10 +98,9 @@ fn full(limits: EventLogLimits, room: Room, organization: u64, total: u64, more:
 fn store(
     writing: &Writing<'_>,
     organization: &str,
-    mut head: Head,
+    head: &mut Head,
     packed: Vec<Packed>,
     accepted_at: jiff::Timestamp,
-    more: u64,
 ) -> Result<Fate, Fault> {
     let mut batches = writing.table(LOG_BATCHES)?;
     let first = head.next;
@@ -106,8 +111,6 @@ fn store(
         head.next += count;
         head.appended_bytes += event_bytes;
     }
-    head.disk_bytes += more;
-    head.write(&mut writing.table(LOG_HEADS)?, organization)?;
     Ok(Fate::Kept { first, last: head.next - 1 })
 }
 

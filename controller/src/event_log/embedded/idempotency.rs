@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Appended;
-use crate::embedded::tables::{Answer, IDEMPOTENCY, IDEMPOTENCY_AGES};
+use super::{Appended, Head, disk_bytes, total};
+use crate::embedded::tables::{IDEMPOTENCY, IDEMPOTENCY_AGES, LOG_HEADS, LOG_TOTAL};
 use crate::embedded::{Fault, Writing};
 use crate::event_log::{Fate, Idempotency};
 
@@ -13,6 +13,9 @@ use crate::event_log::{Fate, Idempotency};
 const KEPT: Duration = Duration::from_hours(24);
 /// Expired keys that one append removes; more than one, so that sweeping outruns adding.
 const SWEPT_PER_APPEND: usize = 4;
+
+/// What an answer holds beside its key and note: body hash, fate, two numbers, in bytes.
+const ANSWER_BYTES: usize = 32 + 1 + 8 + 8;
 
 const KEPT_FATE: u8 = 0;
 const NOT_KEPT_FATE: u8 = 1;
@@ -49,7 +52,16 @@ pub(super) fn look(writing: &Writing<'_>, organization: &str, asked: &Idempotenc
     Ok(Seen::Before(Appended { fate, note: note.to_vec() }))
 }
 
-/// Stores an answer and removes a few that have expired.
+/// About what an answer takes on disk: its row, and that of its age.
+pub(super) fn answer_disk_bytes(asked: &Idempotency) -> u64 {
+    rows_disk_bytes(asked.key.len(), asked.note.len())
+}
+
+fn rows_disk_bytes(key: usize, note: usize) -> u64 {
+    disk_bytes(ANSWER_BYTES + key + note) + disk_bytes(key)
+}
+
+/// Stores an answer; its bytes on disk are the caller's to count.
 pub(super) fn store(
     writing: &Writing<'_>,
     organization: &str,
@@ -59,7 +71,6 @@ pub(super) fn store(
 ) -> Result<(), Fault> {
     let mut answers = writing.table(IDEMPOTENCY)?;
     let mut ages = writing.table(IDEMPOTENCY_AGES)?;
-    sweep(&mut answers, &mut ages, now)?;
     let (kind, first, last) = match fate {
         Fate::Kept { first, last } => (KEPT_FATE, *first, *last),
         Fate::NotKept { count } => (NOT_KEPT_FATE, *count, 0),
@@ -70,25 +81,48 @@ pub(super) fn store(
     Ok(())
 }
 
-type Answers<'t> = redb::Table<'t, (&'static str, &'static str), Answer>;
-type Ages<'t> = redb::Table<'t, (i64, &'static str, &'static str), ()>;
+/// Whether there was anything to remove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Swept {
+    /// Nothing was written.
+    Nothing,
+    /// Some rows are gone.
+    Some,
+}
 
-fn sweep(answers: &mut Answers<'_>, ages: &mut Ages<'_>, now: Timestamp) -> Result<(), Fault> {
-    let Ok(before) = now.checked_sub(KEPT) else {
-        return Ok(());
-    };
+/// Removes a few answers that have expired, and takes them off what is counted as used.
+pub(super) fn sweep(writing: &Writing<'_>, now: Timestamp) -> Result<Swept, Fault> {
+    let Ok(before) = now.checked_sub(KEPT) else { return Ok(Swept::Nothing) };
+    let mut ages = writing.table(IDEMPOTENCY_AGES)?;
+    let mut swept = Swept::Nothing;
     for _ in 0..SWEPT_PER_APPEND {
-        let Some(oldest) = redb::ReadableTable::first(ages)? else {
-            break;
-        };
+        let Some(oldest) = redb::ReadableTable::first(&ages)? else { break };
         let (at, organization, key) = oldest.0.value();
         if at >= before.as_millisecond() {
             break;
         }
         let (organization, key) = (organization.to_owned(), key.to_owned());
         drop(oldest);
-        answers.remove((organization.as_str(), key.as_str()))?;
         ages.remove((at, organization.as_str(), key.as_str()))?;
+        remove(writing, &organization, &key)?;
+        swept = Swept::Some;
     }
+    Ok(swept)
+}
+
+fn remove(writing: &Writing<'_>, organization: &str, key: &str) -> Result<(), Fault> {
+    let mut answers = writing.table(IDEMPOTENCY)?;
+    let Some(note_bytes) = answers.remove((organization, key))?.map(|answer| answer.value().4.len()) else {
+        return Ok(());
+    };
+    let freed_bytes = rows_disk_bytes(key.len(), note_bytes);
+    let mut heads = writing.table(LOG_HEADS)?;
+    if let Some(mut head) = Head::read(&heads, organization)? {
+        head.disk_bytes = head.disk_bytes.saturating_sub(freed_bytes);
+        head.write(&mut heads, organization)?;
+    }
+    let mut totals = writing.table(LOG_TOTAL)?;
+    let left = total(&totals)?.saturating_sub(freed_bytes);
+    totals.insert((), left)?;
     Ok(())
 }

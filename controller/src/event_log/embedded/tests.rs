@@ -89,6 +89,8 @@ async fn a_full_log_says_which_limit_and_takes_events_again_after_a_trim() {
         let usage = embedded.usage(&organization).await.expect("reads");
         assert!(usage.organization_bytes <= usage.organization_limit_bytes);
         assert!(usage.total_bytes <= usage.total_limit_bytes);
+        let all = TotalUsage { bytes: usage.total_bytes, limit_bytes: usage.total_limit_bytes };
+        assert_eq!(embedded.total_usage().await.expect("reads"), all);
         scopes.push(full);
     }
     assert_eq!(scopes[0], FullScope::Organization);
@@ -163,6 +165,47 @@ async fn keys_are_kept_for_a_day_and_swept_after_it() {
         keyed(key).await.expect("appends");
     }
     assert_eq!(rows().await.expect("reads"), 5, "the ten of yesterday are gone");
+}
+
+#[tokio::test]
+async fn keys_and_their_answers_are_within_the_limits_and_free_their_room_after_a_day() {
+    let folder = folder();
+    let clock = SetClock::at("2026-03-01T10:00:00Z");
+    let mut config = config(folder.path());
+    config.clock = Arc::clone(&clock) as Arc<dyn crate::clock::Clock>;
+    config.limits = EventLogLimits { total_bytes: 1024 * 1024, organization_share_percent: 50 };
+    let embedded = Embedded::open(config).expect("opens");
+    let keyed = async |key: usize| {
+        let note = vec![b' '; crate::event_log::NOTE_MAX_BYTES];
+        let asked = Idempotency { key: key.to_string(), body_sha256: [0; 32], note };
+        embedded.append(&acme(), events(&["a"]), Some(asked)).await
+    };
+    let mut stored = 0;
+    let refused = loop {
+        match keyed(stored).await {
+            Ok(Appended { fate: Fate::NotKept { count: 1 }, .. }) => stored += 1,
+            Ok(other) => panic!("nobody waits for it: {other:?}"),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused, AppendError::Full(FullScope::Organization)), "{refused}");
+    assert!((10..32).contains(&stored), "{stored} answers in 512 KiB");
+    let usage = embedded.usage(&acme()).await.expect("reads");
+    assert!(usage.organization_bytes >= (stored * crate::event_log::NOTE_MAX_BYTES) as u64, "{usage:?}");
+    assert_eq!(usage.organization_bytes, usage.total_bytes);
+    keyed(0).await.expect("a repeat needs no room");
+
+    clock.set("2026-03-02T10:00:01Z");
+    for key in stored..2 * stored {
+        keyed(key).await.expect("room was freed");
+    }
+    clock.set("2026-03-03T10:00:02Z");
+    for key in 0..stored {
+        keyed(10_000 + key).await.expect("room was freed");
+    }
+    let later = embedded.usage(&acme()).await.expect("reads");
+    assert!(later.organization_bytes <= usage.organization_bytes + 8 * 1024, "{later:?} after {usage:?}");
+    assert_eq!(later.organization_bytes, later.total_bytes);
 }
 
 #[tokio::test]

@@ -17,25 +17,25 @@ const REPLACED_SHOWN_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// Everything that is known of one destination.
 #[derive(Clone, Debug)]
-pub struct Observation<'a> {
+pub(super) struct Observation<'a> {
     /// What is declared.
-    pub destination: &'a Destination,
+    pub(super) destination: &'a Destination,
     /// Its place in the log, since the first wish to stream.
-    pub record: Option<&'a DeliveryRecord>,
+    pub(super) record: Option<&'a DeliveryRecord>,
     /// The log it is a place in.
-    pub head: Option<&'a LogHead>,
+    pub(super) head: Option<&'a LogHead>,
     /// When the oldest waiting event was accepted.
-    pub oldest_pending_at: Option<Timestamp>,
+    pub(super) oldest_pending_at: Option<Timestamp>,
     /// What checks and deliveries saw.
-    pub health: &'a Health,
+    pub(super) health: &'a Health,
     /// What the exporter is doing, when there is one.
-    pub activity: Option<Reason>,
+    pub(super) activity: Option<Reason>,
     /// How full the log is.
-    pub usage: Usage,
+    pub(super) usage: Usage,
     /// What the customer's AWS account must trust, when the controller has an identity.
-    pub trust: Option<TrustObject>,
+    pub(super) trust: Option<TrustObject>,
     /// The time.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 /// A condition's content.
@@ -48,7 +48,7 @@ struct Verdict {
 }
 
 /// The status of a destination.
-pub fn compose(seen: &Observation<'_>) -> StatusResponse {
+pub(super) fn compose(seen: &Observation<'_>) -> StatusResponse {
     let delivery = seen.record.map(|record| delivery(seen, record));
     let connection = connection(seen);
     let streaming = streaming(seen, delivery.as_ref(), &connection);

@@ -1,3 +1,0 @@
-//! Brings what runs in line with what is declared, and says what came of it.
-
-pub mod status;
