@@ -48,8 +48,10 @@ macro_rules! event_types {
             Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, ToSchema,
         )]
         #[repr(u8)]
+        // Not a rename for each variant: utoipa does not see through a macro's literal.
+        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
         pub enum EventType {
-            $(#[doc = $doc] #[serde(rename = $name)] $variant,)*
+            $(#[doc = $doc] $variant,)*
         }
 
         impl EventType {

@@ -85,7 +85,17 @@ impl Controller {
     pub async fn start(options: Options) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("barndoor-data");
-        Self::launch(options, data, free_port(), Some(folder)).await
+        Self::launch(options, data, Some(folder), None).await
+    }
+
+    /// Starts one for many tests of this binary, each with organizations of its own: for a `static`, which Rust never
+    /// drops. Its data go with the test process.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub async fn start_for_many(name: &str, options: Options) -> Self {
+        let folder = target_folder().join(format!("e2e-controller-{name}-{}", std::process::id()));
+        Self::launch(options, folder.join("barndoor-data"), None, Some(&folder)).await
     }
 
     /// Starts one on a folder of the caller's.
@@ -93,11 +103,12 @@ impl Controller {
     /// # Panics
     /// When it is not ready in time.
     pub async fn start_on(options: Options, data: &Path) -> Self {
-        Self::launch(options, data.to_owned(), free_port(), None).await
+        Self::launch(options, data.to_owned(), None, None).await
     }
 
-    async fn launch(options: Options, data: PathBuf, port: u16, folder: Option<TempDir>) -> Self {
-        let process = run(&options, &data, port).await;
+    async fn launch(options: Options, data: PathBuf, folder: Option<TempDir>, sweep: Option<&Path>) -> Self {
+        let port = free_port();
+        let process = run(&options, &data, port, sweep).await;
         let rest = sign_in(&data, port).await;
         Self { process, options, port, data, rest, _folder: folder }
     }
@@ -105,6 +116,12 @@ impl Controller {
     /// The API, as the administrator's client.
     pub fn rest(&self) -> &Rest {
         &self.rest
+    }
+
+    /// The API with connections of the caller's own: they end with the runtime that opened them, so tests that share
+    /// a controller share no client.
+    pub async fn administrator(&self) -> Rest {
+        sign_in(&self.data, self.port).await
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -158,7 +175,7 @@ impl Controller {
     /// When it is not ready in time.
     pub async fn restart(&mut self) -> Duration {
         let started = Instant::now();
-        self.process = run(&self.options, &self.data, self.port).await;
+        self.process = run(&self.options, &self.data, self.port, None).await;
         started.elapsed()
     }
 
@@ -187,7 +204,7 @@ pub fn program() -> PathBuf {
     path
 }
 
-async fn run(options: &Options, data: &Path, port: u16) -> ServerProcess {
+async fn run(options: &Options, data: &Path, port: u16, sweep: Option<&Path>) -> ServerProcess {
     let mut command = Command::new(program());
     command
         .arg("run")
@@ -199,7 +216,7 @@ async fn run(options: &Options, data: &Path, port: u16) -> ServerProcess {
         // Nothing of the machine's own AWS set-up may leak into a test.
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .envs(options.environment.iter().map(|(name, value)| (name, value)));
-    let mut process = ServerProcess::start("controller", &command, None);
+    let mut process = ServerProcess::start("controller", &command, sweep);
     process.wait_until_ready(&format!("{}/readyz", base(port)), READY_LIMIT).await;
     process
 }

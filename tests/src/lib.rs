@@ -26,3 +26,4 @@ pub mod s3_client;
 pub mod server_process;
 pub mod sigv4;
 pub mod strict_aws;
+pub mod tls_front;

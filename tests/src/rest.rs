@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use reqwest::Method;
 use reqwest::header::HeaderMap;
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 
 use crate::account::Accepted;
 use crate::crypto::install_tls_provider;
 use crate::events::{SentEvent, ndjson};
 
-const PREFIX: &str = "/api/system-management/public/v1";
+/// What every path of the API begins with.
+pub const PREFIX: &str = "/api/system-management/public/v1";
 
 /// What existing clients allow a call.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -39,6 +40,8 @@ pub struct Reply {
     pub headers: HeaderMap,
     /// The body; `Null` when empty, a string when not JSON.
     pub body: Value,
+    /// The body as it was sent: a parser no longer tells `100` from `100.0`.
+    pub raw: String,
 }
 
 impl Reply {
@@ -48,9 +51,9 @@ impl Reply {
         let body = if text.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&text).unwrap_or(Value::String(text))
+            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.clone()))
         };
-        Self { status, headers, body }
+        Self { status, headers, body, raw: text }
     }
 
     /// The body, of an answer that must have this status.
@@ -126,10 +129,30 @@ impl Rest {
         Self { http: http_client(), base: base.to_owned(), token }
     }
 
+    /// The same over connections of its own: those of a client end with the runtime, and so with the test, that
+    /// opened them.
+    #[must_use]
+    pub fn reconnected(&self) -> Self {
+        Self { http: http_client(), ..self.clone() }
+    }
+
     /// The same with any token.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// A call below the API's prefix, with its token, to be made odd before it is sent.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{PREFIX}/{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn send(request: RequestBuilder) -> Result<Reply, reqwest::Error> {
+        Ok(Reply::of(request.send().await?).await)
     }
 
     /// Any call below the API's prefix.
@@ -142,10 +165,29 @@ impl Rest {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Reply, reqwest::Error> {
-        let mut request =
-            self.http.request(method, format!("{}{PREFIX}/{path}", self.base)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(body);
+        let request = self.request(method, path);
+        Self::send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
+    }
+
+    /// Any call below the API's prefix with these very headers and bytes.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Result<Reply, reqwest::Error> {
+        let url = format!("{}{PREFIX}/{path}", self.base);
+        let mut request = self.http.request(method, url).bearer_auth(&self.token).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         Ok(Reply::of(request.send().await?).await)
     }
@@ -226,9 +268,7 @@ impl Rest {
         options: &Ingest,
     ) -> Result<Reply, reqwest::Error> {
         let mut request = self
-            .http
-            .post(format!("{}{PREFIX}/events/{org}", self.base))
-            .bearer_auth(&self.token)
+            .request(Method::POST, &format!("events/{org}"))
             .header("content-type", "application/x-ndjson");
         if let Some(key) = &options.idempotency_key {
             request = request.header("idempotency-key", key);
@@ -241,7 +281,7 @@ impl Rest {
                 encoder.write_all(&body).and_then(|()| encoder.finish()).expect("memory takes every write")
             }
         };
-        Ok(Reply::of(request.body(body).send().await?).await)
+        Self::send(request.body(body)).await
     }
 
     /// Sends events that must all be accepted, and says under which sequences.

@@ -14,6 +14,8 @@ use super::refusal::{Answer, Refusal};
 
 /// The longest JSON body, in bytes.
 pub(super) const JSON_MAX_BYTES: usize = 64 * 1024;
+/// How much of a parser's message is repeated, in characters: it may name a field as long as the body.
+const PARSER_MESSAGE_MAX: usize = 400;
 /// How long a small body may take to arrive, in seconds.
 const BODY_TIMEOUT_SECONDS: u64 = 20;
 
@@ -33,13 +35,11 @@ impl JsonBody {
     /// # Errors
     /// 400 with line, column and what is wrong, never with what was sent.
     pub(super) fn parse<T: DeserializeOwned>(&self) -> Answer<T> {
-        serde_json::from_slice(&self.bytes).map_err(|error| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "InvalidBody",
-                format!("the request body is not what is expected: {}", without_value(&error.to_string())),
-            )
-        })
+        // A list would be taken for the fields in their order.
+        if self.bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(invalid_body("a list, expected an object"));
+        }
+        serde_json::from_slice(&self.bytes).map_err(|error| invalid_body(&without_value(&error.to_string())))
     }
 }
 
@@ -54,6 +54,11 @@ impl<S: Send + Sync> FromRequest<S> for JsonBody {
         }
         Ok(Self { bytes })
     }
+}
+
+fn invalid_body(what: &str) -> Refusal {
+    let detail = format!("the request body is not what is expected: {what}");
+    Refusal::new(StatusCode::BAD_REQUEST, "InvalidBody", detail)
 }
 
 /// The whole body, up to `max_bytes`.
@@ -102,14 +107,15 @@ pub(super) fn require_content_type(headers: &HeaderMap, allowed: &[&str]) -> Ans
     ))
 }
 
-/// A parser's message without the value it met, which may be a secret in the wrong field.
+/// A parser's message without the value it met, which may be a secret in the wrong field, and not much longer than ours.
 fn without_value(message: &str) -> String {
-    let kept = ["invalid type: ", "invalid value: "].into_iter().find_map(|start| {
+    let kept = ["invalid type: ", "invalid value: ", "unknown variant "].into_iter().find_map(|start| {
         let kind = message.strip_prefix(start)?.split(['"', '`']).next()?.trim_end();
         let (_, expected) = message.rsplit_once(", expected ")?;
-        Some(format!("{start}{}, expected {expected}", kind.split(',').next().unwrap_or(kind)))
+        let kind = kind.split(',').next().unwrap_or(kind);
+        Some(format!("{}, expected {expected}", format!("{start}{kind}").trim_end_matches([':', ' '])))
     });
-    kept.unwrap_or_else(|| message.to_owned())
+    kept.unwrap_or_else(|| message.chars().take(PARSER_MESSAGE_MAX).collect())
 }
 
 #[cfg(test)]
@@ -134,6 +140,11 @@ mod tests {
             (r#"{"secret_access_key": 123456}"#, "integer, expected a string at line 1"),
             (r#"{"use_ssl": "hunter2"}"#, "string, expected a boolean at line 1"),
             (r#"{"endpoint": ["hunter2"]}"#, "sequence, expected a string at line 1"),
+            (
+                r#"{"addressing": "hunter2"}"#,
+                "unknown variant, expected one of `auto`, `path`, `virtual` at line 1",
+            ),
+            (r#"["s3", "hunter2"]"#, "a list, expected an object"),
             (r#"{"use_ssl": "a, expected \"hunter2"}"#, "string, expected a boolean at line 1"),
         ] {
             let refusal = refusal(text);

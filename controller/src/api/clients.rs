@@ -32,7 +32,13 @@ pub(super) async fn list(
 #[utoipa::path(
     post, path = "/api/system-management/public/v1/clients", tag = "access",
     request_body = rest::NewClient,
-    responses((status = 201, body = CreatedClient), (status = 400, body = Problem), (status = 403, body = Problem))
+    responses(
+        (status = 201, body = CreatedClient),
+        (status = 400, body = Problem),
+        (status = 403, body = Problem),
+        (status = 404, body = Problem, description = "Another organization than the caller's own"),
+        (status = 409, body = Problem, description = "There are too many clients"),
+    )
 )]
 pub(super) async fn add(
     State(state): State<AppState>,

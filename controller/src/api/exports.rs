@@ -82,6 +82,7 @@ pub(super) async fn get_destination(
         (status = 400, body = Problem),
         (status = 403, body = Problem, description = "Another provider than s3"),
         (status = 404, body = Problem),
+        (status = 409, body = Problem, description = "The organization has too many destinations"),
     )
 )]
 pub(super) async fn put_destination(

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use barndoor_crds::rest::{Secret, TokenAnswer, TokenRequest};
+use barndoor_crds::rest::{Problem, Secret, TokenAnswer, TokenRequest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::Timestamp;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::AppState;
 use super::body;
@@ -84,8 +85,9 @@ impl Tokens {
     request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = TokenAnswer),
-        (status = 400, description = "No client_credentials request"),
-        (status = 401, description = "Unknown client or wrong secret"),
+        (status = 400, body = OauthError, description = "No client_credentials request"),
+        (status = 401, body = OauthError, description = "Unknown client or wrong secret"),
+        (status = 503, body = Problem, description = "The storage below failed: come back after Retry-After"),
     ),
     security(())
 )]
@@ -121,6 +123,7 @@ async fn request(headers: &HeaderMap, body: Body) -> Result<(ClientId, ClientSec
         return Err(oauth_error(
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
+            "UnsupportedGrantType",
             "grant_type must be client_credentials, in a form-encoded body",
         ));
     }
@@ -159,22 +162,33 @@ fn wrong_client() -> Response {
     let mut response = oauth_error(
         StatusCode::UNAUTHORIZED,
         "invalid_client",
+        "InvalidClient",
         "client_id or client_secret is wrong, or the client was removed",
     );
     response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"barndoor\""));
     response
 }
 
-/// What RFC 6749 asks for, with the word that this API's clients show.
-#[derive(Serialize)]
+/// What RFC 6749 asks for, its media type too, and the members of a problem beside it.
+#[derive(Serialize, ToSchema)]
 struct OauthError {
+    /// The constant of RFC 6749, section 5.2.
     error: &'static str,
+    /// What happened.
     error_description: &'static str,
-    message: &'static str,
+    #[serde(flatten)]
+    problem: Problem,
 }
 
-fn oauth_error(status: StatusCode, error: &'static str, text: &'static str) -> Response {
-    (status, Json(OauthError { error, error_description: text, message: text })).into_response()
+fn oauth_error(
+    status: StatusCode,
+    error: &'static str,
+    reason: &'static str,
+    text: &'static str,
+) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let problem = Problem::new(status.as_u16(), title, reason, text, "");
+    (status, Json(OauthError { error, error_description: text, problem })).into_response()
 }
 
 #[cfg(test)]

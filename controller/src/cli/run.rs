@@ -26,6 +26,7 @@ use crate::embedded::{
 };
 use crate::exporter::budget::Budget;
 use crate::exporter::deliver::{Compute, Meter, Ports};
+use crate::exporter::retention::JumpWatch;
 use crate::exporter::run::{self as exporters, Exporters};
 use crate::organizations::EveryName;
 use crate::telemetry::Telemetry;
@@ -237,7 +238,7 @@ fn ports(
             std::thread::available_parallelism().map_or(1, usize::from),
         )),
         retention: options.retention.duration(),
-        jumps: Mutex::default(),
+        jumps: Mutex::new(JumpWatch::new(options.retention.duration())),
         jitter: Box::new(rand::random::<f64>),
     }
 }
@@ -252,7 +253,10 @@ async fn measure(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return Ok(()),
-            _ = interval.tick() => telemetry.log_usage(embedded.total_usage().await?),
+            _ = interval.tick() => match embedded.total_usage().await {
+                Ok(usage) => telemetry.log_usage(usage),
+                Err(error) => tracing::warn!(%error, "the event log's size could not be read"),
+            },
         }
     }
 }

@@ -25,10 +25,12 @@ use md5::{Digest, Md5};
 use super::credentials::{Entry, Party};
 use super::diagnose::Operation;
 use super::failure::{Answer, Failure, Sent, Transport};
-use crate::exporter::store::{Listing, Object, PUT_TIMEOUT_SECONDS, PutOutcome, Session};
+use crate::exporter::store::{Issue, Listing, Object, PutOutcome, Session, put_timeout};
 
 /// How long a listing may take, in seconds.
 const LIST_TIMEOUT_SECONDS: u64 = 15;
+/// How long any answer at all may take, in seconds.
+const REACH_TIMEOUT_SECONDS: u64 = 10;
 /// Endpoints remembered for refusing conditional PUTs; each costs one more request after it is forgotten.
 const REFUSING_ENDPOINTS_MAX: usize = 1024;
 /// The write check's object, under the effective prefix.
@@ -232,6 +234,8 @@ fn fate(failure: &Failure, precondition: Precondition) -> Fate {
         Failure::Answered(Answer { status, .. }) => match (status, precondition) {
             (412, Precondition::KeyIsFree) => Fate::AlreadyThere,
             // 2xx: an answer that began well and could not be read to its end.
+            // A gateway gave up on a store that may go on.
+            (502 | 504, _) => Fate::PerhapsUnderWay,
             (0..=299 | 409 | 429 | 500.., _) => Fate::PerhapsTaken,
             (300..=499, _) => Fate::NotTaken,
         },
@@ -259,11 +263,21 @@ fn content_md5(bytes: &[u8]) -> String {
 #[async_trait]
 impl Session for Bucket {
     async fn put(&self, object: Object) -> PutOutcome {
-        let limit = Duration::from_secs(PUT_TIMEOUT_SECONDS);
+        let limit = put_timeout(object.body.len());
         match tokio::time::timeout(limit, self.put_or_learn(&object)).await {
             Ok(outcome) => outcome,
-            Err(_) => self.outcome(Err(Failure::timed_out(PUT_TIMEOUT_SECONDS)), Precondition::None),
+            Err(_) => self.outcome(Err(Failure::timed_out(limit.as_secs())), Precondition::None),
         }
+    }
+
+    async fn reach(&self) -> Result<(), Issue> {
+        let limit = Duration::from_secs(REACH_TIMEOUT_SECONDS);
+        let failure = match tokio::time::timeout(limit, self.head()).await {
+            Ok(Ok(()) | Err(Failure::Answered(_))) => return Ok(()),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::timed_out(REACH_TIMEOUT_SECONDS),
+        };
+        Err(self.party.diagnose(Operation::HeadBucket, &failure))
     }
 
     async fn list(&self, key: &str) -> Listing {
@@ -302,6 +316,8 @@ mod tests {
             (412, Fate::AlreadyThere),
             (429, Fate::PerhapsTaken),
             (500, Fate::PerhapsTaken),
+            (502, Fate::PerhapsUnderWay),
+            (504, Fate::PerhapsUnderWay),
             (503, Fate::PerhapsTaken),
         ] {
             assert_eq!(fate(&answered(status), Precondition::KeyIsFree), expected, "{status}");

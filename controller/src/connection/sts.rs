@@ -23,7 +23,7 @@ use super::principal::{PrincipalError, trusted_arn};
 use super::token_bucket::{Rate, TokenBucket};
 
 /// AssumeRole calls for batches. AWS's quota is 600 a second for an account and region; the rest is the operator's.
-const BATCH_RATE: Rate = Rate { per_second: 50, burst: 100 };
+const BATCH_RATE: Rate = Rate { per_second: 300, burst: 600 };
 /// AssumeRole calls for checks: apart, so that a person does not wait behind ten thousand batches.
 const CHECK_RATE: Rate = Rate { per_second: 10, burst: 20 };
 /// How long one call to STS may take, in seconds; fetching the controller's own credentials included.

@@ -231,7 +231,25 @@ fn create(file: &Path) -> Result<(), OpenError> {
     private_file::move_durably(&beside, file).map_err(|error| OpenError::io(file, error))
 }
 
+/// Looks at the format without writing: opening for writing changes the file even when nothing is written.
+fn look(file: &Path) -> Result<(), OpenError> {
+    // What cannot be read this way, after an unclean end above all, is judged when it is opened for writing.
+    let Ok(database) = redb::Builder::new().open_read_only(file) else { return Ok(()) };
+    let Ok(transaction) = database.begin_read() else { return Ok(()) };
+    require_known_format(file, &transaction)
+}
+
+fn require_known_format(file: &Path, transaction: &redb::ReadTransaction) -> Result<(), OpenError> {
+    let file = file.to_owned();
+    match tables::format_of(transaction) {
+        Some(FORMAT) => Ok(()),
+        Some(found) if found > FORMAT => Err(OpenError::NewerFormat { file, found, supported: FORMAT }),
+        Some(_) | None => Err(OpenError::NotADatabase { file }),
+    }
+}
+
 fn open(file: &Path) -> Result<redb::Database, OpenError> {
+    look(file)?;
     let database = redb::Builder::new()
         .set_cache_size(CACHE_BYTES)
         .set_repair_callback(|repair| {
@@ -240,15 +258,7 @@ fn open(file: &Path) -> Result<redb::Database, OpenError> {
         .open(file)
         .map_err(|error| OpenError::redb(file, error.into()))?;
     let transaction = database.begin_read().map_err(|error| OpenError::redb(file, error.into()))?;
-    match tables::format_of(&transaction) {
-        Some(FORMAT) => {}
-        Some(found) if found > FORMAT => {
-            return Err(OpenError::NewerFormat { file: file.to_owned(), found, supported: FORMAT });
-        }
-        Some(_) | None => {
-            return Err(OpenError::NotADatabase { file: file.to_owned() });
-        }
-    }
+    require_known_format(file, &transaction)?;
     drop(transaction);
     Ok(database)
 }

@@ -52,6 +52,8 @@ pub enum Observation<'a> {
         /// The wall clock.
         now: Timestamp,
     },
+    /// A plan is open and its events are older than the retention.
+    PlanOutlived,
     /// The attempt failed.
     Failed {
         /// The plan's outcome before the attempt was granted.
@@ -177,6 +179,7 @@ pub fn decide(record: &DeliveryRecord, observation: Observation<'_>) -> Action {
         Observation::AllFiltered(passed) => write(pass_filtered(record, passed), Step::Proceed),
         Observation::Sealed { sealed, now } => write(plan(record, *sealed, now), Step::Put),
         Observation::PlanOpen { desired, now } => pursue(record, desired, now),
+        Observation::PlanOutlived => outlive(record),
         Observation::Failed { before, end, now } => fail(record, before, end, now),
         Observation::Delivered { following, now } => deliver(record, following, now),
         Observation::Listed { finding, now } => list(record, finding, now),
@@ -299,6 +302,14 @@ fn grant(record: &DeliveryRecord, now: Timestamp) -> Action {
     let mut after = record.clone();
     after.plan = Some(Plan { outcome: granted(now), ..plan.clone() });
     write(after, Step::Put)
+}
+
+/// What may still have been taken is looked for once more; what was not is given up, for the retention to drop.
+fn outlive(record: &DeliveryRecord) -> Action {
+    match open_plan(record).outcome {
+        Outcome::NotSent => write(abandon(record), Step::Proceed),
+        Outcome::Unknown { .. } => only(Step::List),
+    }
 }
 
 fn abandon(record: &DeliveryRecord) -> DeliveryRecord {

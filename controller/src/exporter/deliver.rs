@@ -13,7 +13,7 @@ use std::time::Duration;
 use barndoor_crds::name::{DestinationUid, OrganizationUid};
 use barndoor_crds::reason::Reason;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 pub use self::ports::{Compute, Meter, Ports};
 use self::reading::Oldest;
@@ -21,12 +21,12 @@ use self::sealing::Cut;
 use crate::destinations::{Destination, StorageError, Wish};
 use crate::event_log::LogError;
 use crate::exporter::budget::{Grant, Urgency};
-use crate::exporter::cut::{Due, Pace, due, is_backlog};
+use crate::exporter::cut::{Due, Pace, Pending, due, is_backlog};
 use crate::exporter::decide::{Action, Following, ListFinding, Observation, Step, decide};
 use crate::exporter::live::Live;
 use crate::exporter::record::{DeliveryRecord, Outcome, Plan, RecordError};
-use crate::exporter::store::{Issue, Listing, Session};
-use crate::exporter::upload::{Attempt, attempt};
+use crate::exporter::store::{Issue, Listing, SIGNATURE_VALID_SECONDS, Session};
+use crate::exporter::upload::{Attempt, Bounds, attempt};
 
 /// How long a delivered object waits for the next one to share its write, so that each costs one.
 const SHARED_WRITE: Duration = Duration::from_secs(1);
@@ -79,8 +79,14 @@ pub struct Exporter {
 
 /// An object ready to be put, with all it needs.
 struct Ready {
-    session: Box<dyn Session>,
+    prepared: Prepared,
     body: Bytes,
+}
+
+/// Memory for an object, and access to where it goes.
+struct Prepared {
+    destination: Arc<Destination>,
+    session: Box<dyn Session>,
     _memory: Grant,
 }
 
@@ -94,12 +100,6 @@ impl Exporter {
     /// An exporter that has not looked at its record yet.
     pub fn new(ports: Arc<Ports>, organization: OrganizationUid, uid: DestinationUid) -> Self {
         Self { ports, organization, uid, record: None, oldest: None }
-    }
-
-    /// When the oldest event that waits was accepted, as last seen.
-    pub fn oldest_pending(&self) -> Option<Timestamp> {
-        let next = self.record.as_ref()?.next;
-        self.oldest.filter(|oldest| oldest.sequence == next).map(|oldest| oldest.accepted_at)
     }
 
     /// Forgets what it knows of the record; the next turn takes it over anew.
@@ -121,19 +121,25 @@ impl Exporter {
             return Ok(Turn::NoPlace);
         }
         loop {
-            let flow = if self.record().plan.is_some() {
-                if !live.gate.is_open() {
-                    return Ok(Turn::Idle { look_at: None });
-                }
-                self.pursue(live).await?
-            } else {
-                self.expire().await?;
-                self.cut_and_put(live).await?
+            let oldest = self.oldest().await?;
+            self.report(live, oldest);
+            let flow = match (self.record().plan.is_some(), self.is_outlived(oldest)) {
+                (true, true) => self.outlive(live).await?,
+                (true, false) if !live.gate.is_open() => Flow::End(Turn::Idle { look_at: None }),
+                (true, false) => self.pursue(live).await?,
+                (false, true) => self.expire().await?,
+                (false, false) => self.cut_and_put(live, oldest).await?,
             };
             if let Flow::End(turn) = flow {
                 return Ok(turn);
             }
         }
+    }
+
+    fn report(&self, live: &Live, oldest: Option<Oldest>) {
+        let destination = live.destination();
+        let waits = oldest.filter(|_| destination.wish == Wish::Streaming);
+        self.ports.meter.oldest_pending(&destination, waits.map(|oldest| oldest.accepted_at));
     }
 
     fn record(&self) -> &DeliveryRecord {
@@ -151,13 +157,11 @@ impl Exporter {
         Ok(step)
     }
 
-    async fn cut_and_put(&mut self, live: &Live) -> Result<Flow, TurnError> {
+    async fn cut_and_put(&mut self, live: &Live, oldest: Option<Oldest>) -> Result<Flow, TurnError> {
         let idle = |look_at| Ok(Flow::End(Turn::Idle { look_at }));
-        let Some(oldest) = self.oldest().await? else {
-            return idle(None);
-        };
+        let Some(oldest) = oldest else { return idle(None) };
         let destination = live.destination();
-        if destination.wish == Wish::Paused || !live.gate.is_open() {
+        if !live.gate.is_open() {
             return idle(None);
         }
         let Some(pending) = self.pending(oldest).await? else {
@@ -166,15 +170,12 @@ impl Exporter {
         if let Due::At(time) = due(pending, destination.batch, live.pace(), self.now()) {
             return idle(Some(time));
         }
-        let session = match self.ports.stores.open(&destination, &destination.place).await {
-            Ok(session) => session,
+        let prepared = match self.prepare(live, pending).await {
+            Ok(prepared) => prepared,
             Err(issue) => return Ok(Flow::End(self.failed(live, issue))),
         };
-        let behind = live.reason() == Reason::Retrying || is_backlog(pending, destination.batch);
-        let urgency = if behind { Urgency::Behind } else { Urgency::Live };
-        let memory = self.memory(&destination, pending, urgency).await;
         let record = self.record();
-        match self.cut(&destination, record, record.next, record.covered_from).await? {
+        match self.cut(&prepared.destination, record, record.next, record.covered_from).await? {
             Cut::Nothing => idle(None),
             Cut::AllFiltered(passed) => {
                 self.act(Observation::AllFiltered(passed)).await?;
@@ -182,9 +183,25 @@ impl Exporter {
             }
             Cut::Object(sealed, body) => {
                 self.act(Observation::Sealed { sealed, now: self.now() }).await?;
-                self.put(live, Ready { session, body, _memory: memory }, Outcome::NotSent).await
+                self.put(live, Ready { prepared, body }, Outcome::NotSent).await
             }
         }
+    }
+
+    /// Gets memory for an object, and access to where it goes, as declared by then.
+    async fn prepare(&self, live: &Live, pending: Pending) -> Result<Prepared, Issue> {
+        let retrying = live.reason() == Reason::Retrying;
+        if retrying {
+            // A store that is still gone takes no memory from those that are there.
+            let destination = live.destination();
+            self.ports.stores.open(&destination, &destination.place).await?.reach().await?;
+        }
+        let behind = retrying || is_backlog(pending, live.destination().batch);
+        let urgency = if behind { Urgency::Behind } else { Urgency::Live };
+        let memory = self.memory(&live.destination(), pending, urgency).await;
+        let destination = live.destination();
+        let session = self.ports.stores.open(&destination, &destination.place).await?;
+        Ok(Prepared { destination, session, _memory: memory })
     }
 
     /// Cuts the next object while one is on its way, when it is due already.
@@ -201,17 +218,16 @@ impl Exporter {
         if due(pending, destination.batch, Pace::Steady, self.now()) != Due::Now {
             return Ok(None);
         }
+        let memory = self.memory(&destination, pending, Urgency::Behind).await;
         let Ok(session) = self.ports.stores.open(&destination, &destination.place).await else {
             // Its turn comes, and with it the issue.
             return Ok(None);
         };
-        let memory = self.memory(&destination, pending, Urgency::Behind).await;
-        Ok(match self.cut(&destination, record, plan.last + 1, plan.last + 1).await? {
+        let prepared = Prepared { destination, session, _memory: memory };
+        Ok(match self.cut(&prepared.destination, record, plan.last + 1, plan.last + 1).await? {
             Cut::Nothing => None,
             Cut::AllFiltered(passed) => Some((Following::AllFiltered(passed), None)),
-            Cut::Object(sealed, body) => {
-                Some((Following::Sealed(sealed), Some(Ready { session, body, _memory: memory })))
-            }
+            Cut::Object(sealed, body) => Some((Following::Sealed(sealed), Some(Ready { prepared, body }))),
         })
     }
 
@@ -220,13 +236,13 @@ impl Exporter {
         let (mut ready, mut before) = (ready, before);
         loop {
             let plan = self.record().plan.clone().expect("a plan is open while its object is put");
-            let destination = live.destination();
-            let object = self.object(&destination, &plan, ready.body.clone());
+            let Prepared { destination, session, .. } = &ready.prepared;
+            let object = self.object(destination, &plan, ready.body.clone());
             let bytes = object.body.len();
             let started = self.ports.clock.steady();
-            let max_retries = destination.batch.max_retries;
             let (attempted, following) = {
-                let attempting = attempt(&*ready.session, &object, max_retries, &live.gate, &self.ports);
+                let bounds = Bounds { destination, begin_until: grant_ends(&plan) };
+                let attempting = attempt(&**session, &object, bounds, live, &self.ports);
                 let following = self.cut_following(live);
                 tokio::pin!(attempting, following);
                 let mut cut = None;
@@ -249,6 +265,8 @@ impl Exporter {
             };
             match attempted {
                 Attempt::Delivered => {
+                    // A plan made under a pause would only wait for its end.
+                    let following = following.filter(|_| live.gate.is_open());
                     let (following, next) = following.unwrap_or((Following::Nothing, None));
                     let now = self.now();
                     let step = self.act(Observation::Delivered { following, now }).await?;
@@ -272,7 +290,7 @@ impl Exporter {
                 }
                 Attempt::Stopped { end } => {
                     self.act(Observation::Failed { before, end, now: self.now() }).await?;
-                    return Ok(Flow::End(Turn::Idle { look_at: None }));
+                    return Ok(Flow::Again);
                 }
             }
         }
@@ -286,31 +304,52 @@ impl Exporter {
 
     /// A plan is open and nothing is under way: after a failure, a pause or a crash.
     async fn pursue(&mut self, live: &Live) -> Result<Flow, TurnError> {
-        let destination = live.destination();
         let plan = self.record().plan.clone().expect("pursued because a plan is open");
-        let desired = &destination.place;
         let before = plan.outcome;
-        let session = if plan.place.holds_the_same_objects_as(desired) {
-            match self.ports.stores.open(&destination, desired).await {
-                Ok(session) => Some(session),
+        let same = plan.place.holds_the_same_objects_as(&live.destination().place);
+        let prepared = if same {
+            let pending = match self.oldest().await? {
+                Some(oldest) => self.pending(oldest).await?,
+                None => None,
+            };
+            let Some(pending) = pending else { return Err(self.plan_without_events()) };
+            match self.prepare(live, pending).await {
+                Ok(prepared) => Some(prepared),
                 Err(issue) => return Ok(Flow::End(self.failed(live, issue))),
             }
         } else {
             None
         };
+        let destination =
+            prepared.as_ref().map_or_else(|| live.destination(), |ready| ready.destination.clone());
+        let desired = &destination.place;
         let step = self.act(Observation::PlanOpen { desired, now: self.now() }).await?;
-        match (step, session) {
-            (Step::Put, Some(session)) => {
-                let memory = self.memory_to_replay(&destination).await;
+        match (step, prepared) {
+            (Step::Put, Some(prepared)) => {
                 let body = self.replay(&destination, &plan).await?;
-                self.put(live, Ready { session, body, _memory: memory }, before).await
+                self.put(live, Ready { prepared, body }, before).await
             }
             (Step::List, _) => self.look_for(live, &destination, &plan).await,
-            _ => Ok(Flow::Again),
+            // The place changed meanwhile: look again.
+            (Step::Put | Step::Proceed | Step::WaitUntil(_) | Step::RenewLog, _) => Ok(Flow::Again),
         }
     }
 
-    /// The place changed while a PUT's fate is unknown: is the object at the old place?
+    fn plan_without_events(&self) -> TurnError {
+        let what = "the events of an open plan are not there".to_owned();
+        TurnError::Log(LogError::Damaged { at: self.record().next, what })
+    }
+
+    /// A plan is open and its events are older than the retention; nothing is put any more, so a pause does not matter.
+    async fn outlive(&mut self, live: &Live) -> Result<Flow, TurnError> {
+        let plan = self.record().plan.clone().expect("outlived because a plan is open");
+        match self.act(Observation::PlanOutlived).await? {
+            Step::List => self.look_for(live, &live.destination(), &plan).await,
+            Step::Proceed | Step::Put | Step::WaitUntil(_) | Step::RenewLog => Ok(Flow::Again),
+        }
+    }
+
+    /// A PUT's fate is unknown and it is not repeated: is the object at its place?
     async fn look_for(
         &mut self,
         live: &Live,
@@ -337,5 +376,16 @@ impl Exporter {
             live.delivered(plan.key.clone(), now);
         }
         Ok(Flow::Again)
+    }
+}
+
+/// No PUT may begin after this: its signature would outlive what the record grants.
+fn grant_ends(plan: &Plan) -> Timestamp {
+    match plan.outcome {
+        Outcome::NotSent => Timestamp::MIN,
+        Outcome::Unknown { may_land_until } => {
+            let validity = SignedDuration::from_secs(SIGNATURE_VALID_SECONDS);
+            may_land_until.saturating_sub(validity).unwrap_or(Timestamp::MIN)
+        }
     }
 }

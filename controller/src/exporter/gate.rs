@@ -22,6 +22,8 @@ struct State {
 enum Passage {
     Open,
     Closed,
+    /// For good: the destination is gone, or the process ends.
+    Shut,
 }
 
 /// A PUT under way; dropping it says that it ended.
@@ -52,7 +54,7 @@ impl Gate {
                 state.under_way += 1;
                 Some(UnderWay(self))
             }
-            Passage::Closed => None,
+            Passage::Closed | Passage::Shut => None,
         })
     }
 
@@ -61,14 +63,27 @@ impl Gate {
         self.with(|state| state.passage == Passage::Open)
     }
 
-    /// Lets PUTs begin again.
+    /// Lets PUTs begin again, unless it is shut.
     pub fn reopen(&self) {
-        self.with(|state| state.passage = Passage::Open);
+        self.pass(Passage::Open);
     }
 
     /// From now on no PUT begins.
     pub fn close(&self) {
-        self.with(|state| state.passage = Passage::Closed);
+        self.pass(Passage::Closed);
+    }
+
+    /// From now on no PUT begins, ever.
+    pub fn shut(&self) {
+        self.pass(Passage::Shut);
+    }
+
+    fn pass(&self, passage: Passage) {
+        self.with(|state| {
+            if state.passage != Passage::Shut {
+                state.passage = passage;
+            }
+        });
     }
 
     /// Returns when no PUT is under way, or after `patience`.
@@ -100,5 +115,8 @@ mod tests {
         tokio::join!(gate.idle(Duration::from_mins(1)), async { drop(put) });
         gate.reopen();
         assert!(gate.begin().is_some());
+        gate.shut();
+        gate.reopen();
+        assert!(gate.begin().is_none(), "a late declaration does not bring a removed destination back");
     }
 }

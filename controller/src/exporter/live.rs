@@ -31,8 +31,10 @@ struct State {
 impl Live {
     /// A destination as declared, with the health that was saved of it.
     pub fn new(destination: Destination, health: Health) -> Self {
-        let live = Self {
-            gate: Gate::open(),
+        let gate = Gate::open();
+        apply_wish(&gate, destination.wish);
+        Self {
+            gate,
             state: Mutex::new(State {
                 pace: Pace::Steady,
                 failing: health.last_issue.is_some(),
@@ -40,20 +42,11 @@ impl Live {
                 health,
                 destination: Arc::new(destination),
             }),
-        };
-        live.apply_wish();
-        live
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn apply_wish(&self) {
-        match self.destination().wish {
-            Wish::Streaming => self.gate.reopen(),
-            Wish::Paused => self.gate.close(),
-        }
     }
 
     /// As declared last.
@@ -63,26 +56,35 @@ impl Live {
 
     /// Takes a newer declaration; a new wish to stream makes the next batch an early one.
     pub fn declare(&self, destination: Destination) {
-        {
-            let mut state = self.state();
-            if state.destination.generation > destination.generation {
-                return;
-            }
-            if state.destination.wish != destination.wish {
-                state.pace = Pace::First;
-            }
-            if !state.destination.connects_like(&destination) {
-                state.health.forget_evidence();
-                state.failing = false;
-            }
-            state.destination = Arc::new(destination);
+        let mut state = self.state();
+        if state.destination.generation > destination.generation {
+            return;
         }
-        self.apply_wish();
+        if state.destination.wish != destination.wish {
+            state.pace = Pace::First;
+        }
+        if !state.destination.connects_like(&destination) {
+            state.health.forget_evidence();
+            state.failing = false;
+        }
+        // Under the same lock: the gate follows the newest declaration, whoever brings it.
+        apply_wish(&self.gate, destination.wish);
+        state.destination = Arc::new(destination);
     }
 
-    /// The next batch is an early one.
-    pub fn hurry(&self) {
-        self.state().pace = Pace::First;
+    /// Takes the health that was saved before a restart, unless something newer was seen already.
+    pub fn remember(&self, saved: Health) {
+        let mut state = self.state();
+        if state.health == Health::default() {
+            state.failing = saved.last_issue.is_some();
+            state.health = saved.clone();
+        }
+        state.saved = saved;
+    }
+
+    /// Whether the store is entered as this destination says: the same place and authentication.
+    pub fn connects_like(&self, destination: &Destination) -> bool {
+        self.state().destination.connects_like(destination)
     }
 
     /// How patient the destination is.
@@ -142,5 +144,12 @@ impl Live {
             (Wish::Streaming, false, Some(_)) => Reason::StreamingActive,
             (Wish::Streaming, false, None) => Reason::Starting,
         }
+    }
+}
+
+fn apply_wish(gate: &Gate, wish: Wish) {
+    match wish {
+        Wish::Streaming => gate.reopen(),
+        Wish::Paused => gate.close(),
     }
 }

@@ -85,7 +85,8 @@ pub struct Counts {
     pub filtered: u64,
     /// Older than the retention before they could be delivered.
     pub dropped_age: u64,
-    /// Of the delivered: sent again without proof that the first time failed.
+    /// Events whose object was given up without proof that it is not there: they may be there beside what became of
+    /// them later.
     pub possibly_duplicated: u64,
 }
 

@@ -28,8 +28,8 @@ use wheel::Wheel;
 /// Least time between two looks at a destination whose log grows all the time.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
-/// Least time between two trims of one organization's log.
-const TRIM_PAUSE: Duration = Duration::from_secs(2);
+/// How often the log is trimmed where something was delivered, and missed declarations are made up for.
+const TICK: Duration = Duration::from_secs(2);
 
 /// How long [`Exporters::settle`] waits for a PUT that began before.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
@@ -81,14 +81,19 @@ impl Exporters {
         self.lives().get(destination).cloned()
     }
 
+    fn live_or_new(&self, destination: Destination) -> Arc<Live> {
+        let uid = destination.uid.clone();
+        self.lives().entry(uid).or_insert_with(|| Arc::new(Live::new(destination, Health::default()))).clone()
+    }
+
     /// Takes a newer declaration at once and returns when no PUT can begin under an older one: call it after a wish
     /// or place was written and before it is answered. Waits at most 5 seconds for a PUT already under way.
     pub async fn declare(&self, destination: &Destination) {
-        if let Some(live) = self.live(&destination.uid) {
-            live.declare(destination.clone());
-            if destination.wish == Wish::Paused {
-                live.gate.idle(SETTLE_PATIENCE).await;
-            }
+        // Right after the start the table may not know it yet; what is declared here holds then, too.
+        let live = self.live_or_new(destination.clone());
+        live.declare(destination.clone());
+        if destination.wish == Wish::Paused {
+            live.gate.idle(SETTLE_PATIENCE).await;
         }
         self.wake(&destination.uid);
     }
@@ -96,7 +101,7 @@ impl Exporters {
     /// The destination is gone: returns when no PUT can begin; waits like [`Exporters::declare`].
     pub async fn remove(&self, destination: &DestinationUid) {
         if let Some(live) = self.live(destination) {
-            live.gate.close();
+            live.gate.shut();
             live.gate.idle(SETTLE_PATIENCE).await;
         }
     }
@@ -138,7 +143,8 @@ pub async fn run(
     let mut declarations = destinations.changes();
     let mut table = Table::new(exporters, ports, destinations);
     table.look_at_all().await?;
-    table.trim_all().await;
+    table.note_all_for_trimming().await;
+    let mut tick = tokio::time::interval(TICK);
     loop {
         let due = table.wheel.next().unwrap_or_else(|| Instant::now() + RETENTION_LOOK_MAX);
         let shared = table.exporters.shared.clone();
@@ -147,7 +153,7 @@ pub async fn run(
             change = declarations.recv() => match change {
                 Ok(Change::Declared(destination)) => table.declared(*destination).await,
                 Ok(Change::Removed(uid)) => table.removed(&uid),
-                Err(RecvError::Lagged(_)) => table.look_at_all().await?,
+                Err(RecvError::Lagged(_)) => table.missed = Missed::Declarations,
                 Err(RecvError::Closed) => break,
             },
             grown = log_changes.recv() => match grown {
@@ -157,6 +163,7 @@ pub async fn run(
             },
             Some(ended) = table.turns.join_next_with_id() => table.ended(ended),
             () = shared.woken.notified() => table.woken(),
+            _ = tick.tick() => table.tick().await,
             () = tokio::time::sleep_until(due) => table.start_due(),
         }
     }
@@ -171,7 +178,10 @@ struct Table {
     ports: Arc<Ports>,
     destinations: Arc<dyn Destinations>,
     entries: HashMap<DestinationUid, Entry>,
-    organizations: HashMap<OrganizationUid, Organization>,
+    organizations: HashMap<OrganizationUid, BTreeSet<DestinationUid>>,
+    to_trim: HashSet<OrganizationUid>,
+    trims: JoinSet<Option<OrganizationUid>>,
+    missed: Missed,
     wheel: Wheel<DestinationUid>,
     turns: JoinSet<Ended>,
     running: HashMap<Id, DestinationUid>,
@@ -183,6 +193,13 @@ struct Entry {
     seat: Seat,
     looked_at: Option<Instant>,
     failures: u32,
+}
+
+/// Whether changes were announced faster than they were heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missed {
+    Nothing,
+    Declarations,
 }
 
 /// Where the exporter is.
@@ -199,12 +216,6 @@ enum Again {
     Now,
 }
 
-#[derive(Default)]
-struct Organization {
-    destinations: BTreeSet<DestinationUid>,
-    trimmed_at: Option<Instant>,
-}
-
 impl Table {
     fn new(exporters: Exporters, ports: Arc<Ports>, destinations: Arc<dyn Destinations>) -> Self {
         Self {
@@ -213,6 +224,9 @@ impl Table {
             destinations,
             entries: HashMap::new(),
             organizations: HashMap::new(),
+            to_trim: HashSet::new(),
+            trims: JoinSet::new(),
+            missed: Missed::Nothing,
             wheel: Wheel::default(),
             turns: JoinSet::new(),
             running: HashMap::new(),
@@ -234,6 +248,16 @@ impl Table {
         Ok(())
     }
 
+    async fn tick(&mut self) {
+        self.trim();
+        if self.missed == Missed::Declarations {
+            match self.look_at_all().await {
+                Ok(()) => self.missed = Missed::Nothing,
+                Err(error) => tracing::warn!(%error, "the destinations could not be read; it is tried again"),
+            }
+        }
+    }
+
     async fn declared(&mut self, destination: Destination) {
         let uid = destination.uid.clone();
         if let Some(entry) = self.entries.get_mut(&uid) {
@@ -250,9 +274,10 @@ impl Table {
             }
         };
         let organization = destination.organization_uid.clone();
-        let live = Arc::new(Live::new(destination, health));
-        self.exporters.lives().insert(uid.clone(), live.clone());
-        self.organizations.entry(organization.clone()).or_default().destinations.insert(uid.clone());
+        let live = self.exporters.live_or_new(destination.clone());
+        live.declare(destination);
+        live.remember(health);
+        self.organizations.entry(organization.clone()).or_default().insert(uid.clone());
         let exporter = Exporter::new(self.ports.clone(), organization.clone(), uid.clone());
         let entry = Entry {
             live,
@@ -269,7 +294,7 @@ impl Table {
         let Some(entry) = self.entries.remove(uid) else {
             return;
         };
-        entry.live.gate.close();
+        entry.live.gate.shut();
         if let Seat::Running { turn, .. } = entry.seat {
             turn.abort();
         }
@@ -277,10 +302,9 @@ impl Table {
         self.ports.meter.gone(uid);
         self.wheel.remove(uid);
         if let Some(organization) = self.organizations.get_mut(&entry.organization) {
-            organization.destinations.remove(uid);
-            organization.trimmed_at = None;
+            organization.remove(uid);
         }
-        self.trim(&entry.organization);
+        self.to_trim.insert(entry.organization);
     }
 
     fn woken(&mut self) {
@@ -301,15 +325,11 @@ impl Table {
         }
     }
 
-    fn grown(&mut self, uid: &OrganizationUid) {
-        let Some(organization) = self.organizations.get(uid) else {
-            return;
-        };
-        for destination in organization.destinations.clone() {
-            self.look_soon(&destination);
+    fn grown(&mut self, organization: &OrganizationUid) {
+        let Some(destinations) = self.organizations.get(organization) else { return };
+        for uid in destinations.clone() {
+            self.look_soon(&uid);
         }
-        // Turns that drain a backlog last long; what they resolved is freed meanwhile.
-        self.trim(uid);
     }
 
     fn grown_somewhere(&mut self) {
@@ -371,8 +391,8 @@ impl Table {
                 if let Some(entry) = self.entries.get_mut(&uid) {
                     tracing::error!(destination = %uid, %error, "an exporter broke off; it begins again from what is durable");
                     let exporter = Exporter::new(self.ports.clone(), entry.organization.clone(), uid.clone());
-                    let internal = Turn::Failed(defect());
-                    return self.rest(&uid, exporter, Ok(internal));
+                    entry.live.failed(&defect(), self.ports.clock.now());
+                    return self.rest(&uid, exporter, Ok(Turn::Failed(defect())));
                 }
                 return;
             }
@@ -417,9 +437,6 @@ impl Table {
                 None
             }
         };
-        let destination = entry.live.destination();
-        let waits = exporter.oldest_pending().filter(|_| destination.wish == Wish::Streaming);
-        self.ports.meter.oldest_pending(&destination, waits);
         entry.seat = Seat::Waiting(Box::new(exporter));
         let at = if failed {
             entry.failures = entry.failures.saturating_add(1);
@@ -439,53 +456,49 @@ impl Table {
             (_, Some(at)) => self.wheel.set(uid.clone(), at),
             (_, None) => self.wheel.remove(uid),
         }
-        if let Some(organization) = self.entries.get(uid).map(|entry| entry.organization.clone()) {
-            self.trim(&organization);
-        }
+        self.to_trim.extend(self.entries.get(uid).map(|entry| entry.organization.clone()));
     }
 
-    /// Frees what the last run left behind, of organizations without destinations too.
-    async fn trim_all(&mut self) {
+    /// Every organization that has a log, those without destinations too: what the last run left behind.
+    async fn note_all_for_trimming(&mut self) {
         match self.ports.log.organizations().await {
-            Ok(organizations) => {
-                for uid in organizations {
-                    self.organizations.entry(uid.clone()).or_default();
-                    self.trim(&uid);
-                }
-            }
+            Ok(organizations) => self.to_trim.extend(organizations),
             Err(error) => tracing::warn!(%error, "the event log could not be trimmed"),
         }
     }
 
-    /// Frees what nobody needs, beside the turns and not too often.
-    fn trim(&mut self, uid: &OrganizationUid) {
-        let Some(organization) = self.organizations.get_mut(uid) else {
-            return;
-        };
-        let now = Instant::now();
-        if organization.trimmed_at.is_some_and(|at| now < at + TRIM_PAUSE) {
-            return;
+    /// Frees what nobody needs any more, beside the turns: where one ended, and where one is draining a backlog.
+    fn trim(&mut self) {
+        while let Some(done) = self.trims.try_join_next() {
+            // A trim that failed is made up for.
+            self.to_trim.extend(done.ok().flatten());
         }
-        organization.trimmed_at = Some(now);
-        let (ports, uid) = (self.ports.clone(), uid.clone());
-        tokio::spawn(async move {
-            if let Err(error) = trim(&*ports.log, &*ports.records, &uid).await {
-                tracing::warn!(organization = %uid, %error, "the event log could not be trimmed; it is tried again");
-            }
-        });
+        let draining = self.running.values().filter_map(|uid| self.entries.get(uid));
+        self.to_trim.extend(draining.map(|entry| entry.organization.clone()));
+        for uid in std::mem::take(&mut self.to_trim) {
+            let ports = self.ports.clone();
+            self.trims.spawn(async move {
+                let trimmed = trim(&*ports.log, &*ports.records, &uid).await;
+                trimmed.err().map(|error| {
+                    tracing::warn!(organization = %uid, %error, "the event log could not be trimmed; it is tried again");
+                    uid
+                })
+            });
+        }
     }
 
     async fn stop(mut self) {
         for entry in self.entries.values() {
-            entry.live.gate.close();
+            entry.live.gate.shut();
         }
         let rest = async { while self.turns.join_next().await.is_some() {} };
         if tokio::time::timeout(SHUTDOWN_PATIENCE, rest).await.is_err() {
             self.turns.shutdown().await;
         }
-        for (uid, entry) in &self.entries {
-            save_health(&*self.destinations, uid, &entry.live).await;
-        }
+        let saves =
+            self.entries.iter().map(|(uid, entry)| save_health(&*self.destinations, uid, &entry.live));
+        futures_util::future::join_all(saves).await;
+        while self.trims.join_next().await.is_some() {}
     }
 }
 

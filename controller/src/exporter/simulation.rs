@@ -9,12 +9,11 @@ mod world;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use barndoor_crds::event_type::EventType;
 use barndoor_crds::name::DestinationUid;
 use jiff::Timestamp;
 use rand::Rng;
 
-use crate::destinations::{Destination, Wish};
+use crate::destinations::Destination;
 use crate::exporter::budget::Budget;
 use crate::exporter::deliver::{Compute, Exporter, Meter, Ports, Turn};
 use crate::exporter::live::Live;
@@ -44,7 +43,7 @@ impl Meter for Silent {
 struct Simulation {
     world: Arc<World>,
     ports: Arc<Ports>,
-    live: Live,
+    live: Arc<Live>,
     exporter: Exporter,
 }
 
@@ -60,10 +59,11 @@ impl Simulation {
             budget: Budget::new(1 << 30),
             compute: Compute::Inline,
             retention: RETENTION,
-            jumps: Mutex::new(JumpWatch::default()),
+            jumps: Mutex::new(JumpWatch::new(RETENTION)),
             jitter: Box::new(|| 0.5),
         });
-        let live = Live::new(world.destination(), crate::destinations::Health::default());
+        let live = Arc::new(Live::new(world.destination(), crate::destinations::Health::default()));
+        world.listen(&live);
         let exporter = Exporter::new(ports.clone(), world.organization(), world.uid());
         Self { world, ports, live, exporter }
     }
@@ -81,6 +81,7 @@ impl Simulation {
             self.exporter = Exporter::new(self.ports.clone(), self.world.organization(), self.world.uid());
             return false;
         };
+        oracle::check_age(&self.world, RETENTION);
         match ended {
             Ok(Turn::Idle { look_at: None }) => true,
             Ok(Turn::Idle { look_at: Some(time) }) => {
@@ -93,10 +94,6 @@ impl Simulation {
             }
             Err(error) => panic!("the simulated storage never fails: {error}"),
         }
-    }
-
-    fn declare(&self) {
-        self.live.declare(self.world.destination());
     }
 
     async fn step(&mut self) {
@@ -112,30 +109,7 @@ impl Simulation {
                 let seconds = self.world.with_rng(|rng| rng.random_range(1..4_000));
                 self.world.pass(Duration::from_secs(seconds));
             }
-            70..=75 => {
-                self.world.change(|destination, _| destination.wish = Wish::Paused);
-                self.declare();
-                // The product waits here for a PUT under way; between turns there is none.
-            }
-            76..=83 => {
-                self.world.change(|destination, _| destination.wish = Wish::Streaming);
-                self.declare();
-            }
-            84..=88 => {
-                self.world.change(|destination, rng| {
-                    let bucket = ["bucket-a", "bucket-b"][rng.random_range(0..2)];
-                    destination.place.bucket = bucket.parse().expect("a bucket");
-                });
-                self.declare();
-            }
-            89..=92 => {
-                self.world.change(|destination, rng| {
-                    let kept: Vec<EventType> =
-                        EventType::ALL.into_iter().filter(|_| rng.random_bool(0.6)).collect();
-                    destination.include = rng.random_bool(0.7).then_some(kept);
-                });
-                self.declare();
-            }
+            70..=92 => self.world.redeclare(),
             93..=97 => self.world.set_faults(Faults::draw),
             _ => {
                 let log = self.ports.log.clone();
@@ -149,9 +123,7 @@ impl Simulation {
             self.step().await;
             oracle::check(&self.world);
         }
-        self.world.set_faults(|_| Faults::none());
-        self.world.change(|destination, _| destination.wish = Wish::Streaming);
-        self.declare();
+        self.world.rest();
         for _ in 0..TURNS_TO_REST {
             let rested = self.turn(None).await;
             oracle::check(&self.world);

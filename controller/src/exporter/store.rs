@@ -1,5 +1,7 @@
 //! The customer's store, as a port: a session per batch, and what a PUT or a listing can come to.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use barndoor_crds::place::Place;
 use barndoor_crds::reason::Reason;
@@ -63,8 +65,14 @@ pub enum Listing {
 #[async_trait]
 pub trait Session: Send + Sync {
     /// Stores the object unless its key is taken, where the store can tell. One request, no retry, bounded in time
-    /// by [`PUT_TIMEOUT_SECONDS`].
+    /// by [`put_timeout`].
     async fn put(&self, object: Object) -> PutOutcome;
+
+    /// Whether anybody answers at all, in a few seconds: asked before memory is spent on a destination that failed.
+    ///
+    /// # Errors
+    /// Nobody does.
+    async fn reach(&self) -> Result<(), Issue>;
 
     /// Whether this key is there.
     async fn list(&self, key: &str) -> Listing;
@@ -81,8 +89,12 @@ pub trait ObjectStores: Send + Sync + 'static {
     async fn open(&self, destination: &Destination, place: &Place) -> Result<Box<dyn Session>, Issue>;
 }
 
-/// How long one PUT may take, in seconds.
-pub const PUT_TIMEOUT_SECONDS: u64 = 60;
+/// How long one PUT of so many bytes may take: half a minute, and what a link of 256 KiB/s needs.
+pub fn put_timeout(bytes: usize) -> Duration {
+    const BASE: Duration = Duration::from_secs(30);
+    const LEAST_BYTES_PER_SECOND: u64 = 256 * 1024;
+    BASE + Duration::from_secs(bytes as u64 / LEAST_BYTES_PER_SECOND)
+}
 
 /// How long after its start a PUT may still land, in seconds: a SigV4 signature is valid for 15 minutes, and clocks
 /// may differ by as much as 15 (Amazon S3 answers RequestTimeTooSkewed beyond).

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use barndoor_crds::reason::Reason;
+use jiff::Timestamp;
 
+use crate::destinations::Destination;
 use crate::exporter::decide::AttemptEnd;
 use crate::exporter::deliver::Ports;
-use crate::exporter::gate::Gate;
+use crate::exporter::live::Live;
 use crate::exporter::retry::quick_pause;
 use crate::exporter::store::{Issue, Object, PutOutcome, Session};
 
@@ -22,7 +24,7 @@ pub enum Attempt {
         /// The last one's trouble.
         issue: Issue,
     },
-    /// The gate closed before or between PUTs.
+    /// Before or between PUTs the gate closed, the declaration changed or the grant ended.
     Stopped {
         /// The least certain of the PUTs.
         end: AttemptEnd,
@@ -33,19 +35,31 @@ pub enum Attempt {
 /// then the declaration may have changed.
 const QUICK_RETRIES_FOR: Duration = Duration::from_secs(15);
 
+/// What bounds an attempt beside its outcome.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds<'a> {
+    /// The destination as it was when the session was opened.
+    pub destination: &'a Destination,
+    /// No PUT begins after this time: its signature would outlive the plan's grant.
+    pub begin_until: Timestamp,
+}
+
 /// Puts the object, at most 1 + `max_retries` times, as long as trying again at once may help.
 pub async fn attempt(
     session: &dyn Session,
     object: &Object,
-    max_retries: u32,
-    gate: &Gate,
+    bounds: Bounds<'_>,
+    live: &Live,
     ports: &Ports,
 ) -> Attempt {
     let began = ports.clock.steady();
     let mut end = AttemptEnd::Refused;
     let mut retry = 0;
     loop {
-        let Some(under_way) = gate.begin() else {
+        if !live.connects_like(bounds.destination) || ports.clock.now() > bounds.begin_until {
+            return Attempt::Stopped { end };
+        }
+        let Some(under_way) = live.gate.begin() else {
             return Attempt::Stopped { end };
         };
         let outcome = session.put(object.clone()).await;
@@ -58,7 +72,8 @@ pub async fn attempt(
         };
         end = end.max(this_end);
         let late = ports.clock.steady().saturating_sub(began) > QUICK_RETRIES_FOR;
-        if late || retry == max_retries || !helps_to_repeat(this_end, issue.reason) {
+        let spent = late || retry == bounds.destination.batch.max_retries;
+        if spent || !helps_to_repeat(this_end, issue.reason) {
             return Attempt::Failed { end, issue };
         }
         retry += 1;

@@ -36,7 +36,7 @@ pub(crate) struct Export {
 impl Export {
     pub(crate) fn new(controller: &Controller, organization: &str, name: &str, bucket: Bucket) -> Self {
         Self {
-            rest: controller.rest().clone(),
+            rest: controller.rest().reconnected(),
             organization: organization.to_owned(),
             name: name.to_owned(),
             bucket,

@@ -104,7 +104,8 @@ pub(super) fn answer(operation: Operation, answer: &Answer, context: &Context<'_
         )
         | (_, 401) => invalid_key(message, context),
         (code, _) if is_throttling(code) => row(Reason::Throttled, message, WAIT),
-        (_, 429) => row(Reason::Throttled, message, WAIT),
+        // S3 explains every 503 with SlowDown; HEAD answers, and balancers in front of a store, leave the words out.
+        (_, 429) | ("", 503) => row(Reason::Throttled, message, WAIT),
         ("ServiceUnavailable", 503) if lower.contains("reduce") => row(Reason::Throttled, message, WAIT),
         (
             "ObjectLocked"

@@ -85,6 +85,7 @@ fn every_known_answer_has_its_reason() {
         (HeadBucket, 401, "", "", Reason::InvalidAccessKey),
         (PutObject, 403, "RequestTimeTooSkewed", "too large", Reason::ClockSkewed),
         (PutObject, 503, "SlowDown", "Please reduce your request rate.", Reason::Throttled),
+        (HeadBucket, 503, "", "", Reason::Throttled),
         (PutObject, 429, "", "", Reason::Throttled),
         (PutObject, 500, "InternalError", "", Reason::StoreError),
         (PutObject, 200, "", "", Reason::StoreError),

@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 
 use jiff::Timestamp;
 
-use super::{Exporter, TurnError};
+use super::{Exporter, Flow, TurnError};
 use crate::event_log::{LogHead, Sequence, event_crc};
 use crate::exporter::cut::Pending;
 use crate::exporter::decide::{AnchorFinding, Observation, Passed, Step};
@@ -76,35 +76,34 @@ impl Exporter {
         Ok(if same { AnchorFinding::Matches } else { AnchorFinding::Differs })
     }
 
-    /// Drops what is older than the retention.
-    pub(super) async fn expire(&mut self) -> Result<(), TurnError> {
+    /// Whether the oldest event that waits is older than the retention, and may be dropped.
+    pub(super) fn is_outlived(&self, oldest: Option<Oldest>) -> bool {
         let now = self.now();
-        let dropping = self
-            .ports
-            .jumps
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .look(now, self.ports.clock.steady());
-        if dropping == Dropping::Held {
-            return Ok(());
-        }
-        let before = expiry(now, self.ports.retention);
-        while self.oldest().await?.is_some_and(|oldest| oldest.accepted_at < before) {
-            let next = self.record().next;
+        let steady = self.ports.clock.steady();
+        let dropping = self.ports.jumps.lock().unwrap_or_else(PoisonError::into_inner).look(now, steady);
+        dropping == Dropping::Allowed
+            && oldest.is_some_and(|oldest| oldest.accepted_at < expiry(now, self.ports.retention))
+    }
+
+    /// Drops a run of events that are older than the retention.
+    pub(super) async fn expire(&mut self) -> Result<Flow, TurnError> {
+        let before = expiry(self.now(), self.ports.retention);
+        let next = self.record().next;
+        let passed = {
             let batches = self.ports.log.read(&self.organization, next, READ_BYTES).await?;
-            let Some(batch) = batches.iter().take_while(|batch| batch.accepted_at < before).last() else {
-                break;
-            };
-            let last_crc = event_crc(batch.last(), batch.event(batch.ends.len() - 1));
-            let passed = Passed { last: batch.last(), last_crc };
-            self.act(Observation::Expired(passed)).await?;
-            self.ports.meter.dropped(passed.last + 1 - next);
-            tracing::warn!(
-                organization = %self.organization, destination = %self.uid, events = passed.last + 1 - next,
-                "events older than the retention were dropped"
-            );
-        }
-        Ok(())
+            batches.iter().take_while(|batch| batch.accepted_at < before).last().map(|batch| Passed {
+                last: batch.last(),
+                last_crc: event_crc(batch.last(), batch.event(batch.ends.len() - 1)),
+            })
+        };
+        let Some(passed) = passed else { return Ok(Flow::Again) };
+        self.act(Observation::Expired(passed)).await?;
+        self.ports.meter.dropped(passed.last + 1 - next);
+        tracing::warn!(
+            organization = %self.organization, destination = %self.uid, events = passed.last + 1 - next,
+            "events older than the retention were dropped"
+        );
+        Ok(Flow::Again)
     }
 
     pub(super) async fn oldest(&mut self) -> Result<Option<Oldest>, TurnError> {

@@ -132,11 +132,6 @@ impl Exporter {
         Ok(self.ports.compute.run(read_bytes, move || encoder.finish()).await)
     }
 
-    pub(super) async fn memory_to_replay(&self, destination: &Destination) -> Grant {
-        let object = destination.batch.max_bytes as usize;
-        self.ports.budget.acquire(Urgency::Behind, object + ENCODER_BYTES).await
-    }
-
     /// The same bytes as when the plan was made.
     pub(super) async fn replay(&self, destination: &Destination, plan: &Plan) -> Result<Bytes, TurnError> {
         let recipe = Recipe {
@@ -147,7 +142,12 @@ impl Exporter {
         let from = self.record().next;
         let encoded = self.encode(recipe, from, Until::Sequence(plan.last)).await?;
         match encoded {
-            Some(encoded) if encoded.uncompressed_sha256 == plan.uncompressed_sha256 => Ok(encoded.body),
+            Some(encoded)
+                if plan.encoder == ENCODER_VERSION
+                    && encoded.uncompressed_sha256 == plan.uncompressed_sha256 =>
+            {
+                Ok(encoded.body)
+            }
             Some(_) | None => Err(TurnError::Log(LogError::Damaged {
                 at: from,
                 what: format!("events {from} to {} are not those that were planned", plan.last),

@@ -2,13 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
 use barndoor_crds::event_type::EventTypeSet;
 
 use super::world::{State, Stored, World};
+use crate::clock::Clock;
 use crate::event_log::Sequence;
 use crate::exporter::object_key::hexadecimal;
+use crate::exporter::record::Outcome;
+
+/// After a start nothing is dropped for so long.
+const HELD_AFTER_START: Duration = Duration::from_hours(2);
+/// How long one turn may take: time passes in it.
+const A_TURN: Duration = Duration::from_mins(10);
 
 struct Delivered {
     first: Sequence,
@@ -77,6 +85,20 @@ pub(super) fn check(world: &World) {
     }
     let twice: u64 = times_delivered(&state).values().map(|times| times - 1).sum();
     assert!(twice <= counts.possibly_duplicated, "{twice} events are there twice and nobody says so");
+}
+
+/// After a turn: nothing older than the retention waits, but for a plan whose PUT may still land.
+pub(super) fn check_age(world: &World, retention: Duration) {
+    let (now, steady) = (world.now(), world.steady());
+    let state = world.state();
+    let oldest = state.batches.iter().find(|batch| batch.last() >= state.record.next);
+    let Some(oldest) = oldest.filter(|_| steady > HELD_AFTER_START) else { return };
+    let undecided = state.record.plan.as_ref().is_some_and(|plan| match plan.outcome {
+        Outcome::NotSent => false,
+        Outcome::Unknown { may_land_until } => may_land_until > now,
+    });
+    let age = Duration::try_from(now.duration_since(oldest.accepted_at)).unwrap_or_default();
+    assert!(undecided || age <= retention + A_TURN, "an event has waited for {age:?}");
 }
 
 /// Once the faults are over and nothing waits.

@@ -1,7 +1,7 @@
 //! The simulated log, records, store, credentials and clock, all drawn from one seed.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use crate::event_log::{
     AppendError, Appended, EventLog, Events, Idempotency, LogEpoch, LogError, LogHead, RecordBatch, Sequence,
     Usage,
 };
+use crate::exporter::live::Live;
 use crate::exporter::record::{DeliveryRecord, DeliveryRecords, RecordError, Start};
 use crate::exporter::store::{
     Issue, Listing, Object, ObjectStores, PutOutcome, SIGNATURE_VALID_SECONDS, Session,
@@ -38,10 +39,12 @@ pub(super) struct Faults {
     request_late: f64,
     list_refused: f64,
     condition_ignored: f64,
+    /// Not a fault of the store: somebody changes the declaration in the middle of a turn.
+    redeclared: f64,
 }
 
 impl Faults {
-    pub(super) fn none() -> Self {
+    fn none() -> Self {
         Self {
             credentials_refused: 0.0,
             put_refused: 0.0,
@@ -51,6 +54,7 @@ impl Faults {
             request_late: 0.0,
             list_refused: 0.0,
             condition_ignored: 0.0,
+            redeclared: 0.0,
         }
     }
 
@@ -67,6 +71,7 @@ impl Faults {
             request_late: one() / 2.0,
             list_refused: one(),
             condition_ignored: one(),
+            redeclared: one() / 20.0,
         }
     }
 }
@@ -97,6 +102,7 @@ pub(super) struct State {
     /// Every filter that was ever declared.
     pub(super) filters: Vec<Option<Vec<EventType>>>,
     elapsed: Duration,
+    live: Weak<Live>,
     late: Vec<Late>,
     faults: Faults,
     crash_in: Option<u32>,
@@ -161,6 +167,7 @@ impl World {
             buckets: BTreeMap::new(),
             violations: Vec::new(),
             elapsed: Duration::ZERO,
+            live: Weak::new(),
             late: Vec::new(),
             faults,
             crash_in: None,
@@ -188,11 +195,45 @@ impl World {
         self.state().destination.clone()
     }
 
-    pub(super) fn change(&self, change: impl FnOnce(&mut Destination, &mut StdRng)) {
-        let state = &mut *self.state();
-        change(&mut state.destination, &mut state.rng);
-        state.destination.generation += 1;
-        state.filters.push(state.destination.include.clone());
+    /// Declarations are told to this from now on, at once, as REST does.
+    pub(super) fn listen(&self, live: &Arc<Live>) {
+        self.state().live = Arc::downgrade(live);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Destination, &mut StdRng)) {
+        let (live, destination) = {
+            let state = &mut *self.state();
+            change(&mut state.destination, &mut state.rng);
+            state.destination.generation += 1;
+            state.filters.push(state.destination.include.clone());
+            (state.live.clone(), state.destination.clone())
+        };
+        if let Some(live) = live.upgrade() {
+            live.declare(destination);
+        }
+    }
+
+    /// Somebody changes the wish, the bucket, the filter or the retries.
+    pub(super) fn redeclare(&self) {
+        self.change(|destination, rng| match rng.random_range(0..10) {
+            0..=2 => destination.wish = Wish::Paused,
+            3..=5 => destination.wish = Wish::Streaming,
+            6..=7 => {
+                let bucket = ["bucket-a", "bucket-b"][rng.random_range(0..2)];
+                destination.place.bucket = bucket.parse().expect("a bucket");
+            }
+            8 => destination.batch.max_retries = rng.random_range(1..=10),
+            _ => {
+                let kept = EventType::ALL.into_iter().filter(|_| rng.random_bool(0.6)).collect();
+                destination.include = rng.random_bool(0.7).then_some(kept);
+            }
+        });
+    }
+
+    /// The faults are over, and events shall flow.
+    pub(super) fn rest(&self) {
+        self.set_faults(|_| Faults::none());
+        self.change(|destination, _| destination.wish = Wish::Streaming);
     }
 
     pub(super) fn set_faults(&self, draw: impl FnOnce(&mut StdRng) -> Faults) {
@@ -245,6 +286,10 @@ impl World {
 
     /// A place where the process may die: it then never goes on.
     async fn mortal(&self) {
+        let probability = self.state().faults.redeclared;
+        if self.with_rng(|rng| rng.random_bool(probability)) {
+            self.redeclare();
+        }
         let dies = {
             let mut state = self.state();
             match &mut state.crash_in {
@@ -462,13 +507,19 @@ impl Session for SimulatedSession {
     async fn put(&self, object: Object) -> PutOutcome {
         let world = &self.world;
         world.land();
-        world.mortal().await;
-        let outcome = {
-            let now = world.now();
+        {
             let state = &mut *world.state();
             if state.destination.wish == Wish::Paused {
                 state.violations.push(format!("{} was put while paused", object.key));
             }
+            if state.destination.place.bucket.as_str() != self.bucket {
+                state.violations.push(format!("{} was put into the bucket of before", object.key));
+            }
+        }
+        world.mortal().await;
+        let outcome = {
+            let now = world.now();
+            let state = &mut *world.state();
             let faults = state.faults;
             let condition = if state.strikes(faults.condition_ignored) {
                 Condition::Ignored
@@ -501,6 +552,16 @@ impl Session for SimulatedSession {
         world.sleep(Duration::from_millis(20)).await;
         world.mortal().await;
         outcome
+    }
+
+    async fn reach(&self) -> Result<(), Issue> {
+        self.world.mortal().await;
+        let state = &mut *self.world.state();
+        let probability = state.faults.request_lost;
+        if state.strikes(probability) {
+            return Err(issue("HeadBucket", Reason::EndpointUnreachable));
+        }
+        Ok(())
     }
 
     async fn list(&self, key: &str) -> Listing {
