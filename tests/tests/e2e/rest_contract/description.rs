@@ -161,7 +161,7 @@ async fn every_route_is_described_and_every_described_route_is_there() {
         .map(|(path, item)| {
             let mut methods: Vec<String> = item.as_object().expect("methods").keys().cloned().collect();
             methods.sort();
-            (path.trim_start_matches(&whole("").trim_end_matches('/')).to_owned(), methods)
+            (path.trim_start_matches(whole("").trim_end_matches('/')).to_owned(), methods)
         })
         .collect();
     let mut known: Vec<(String, Vec<String>)> = ROUTES

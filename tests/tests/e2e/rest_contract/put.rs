@@ -208,7 +208,7 @@ async fn the_next_upload_uses_the_new_destination_and_a_failure_shows_as_the_las
         "{issue}"
     );
     export.put(&with_keys(endpoint, "u-moved", REGION, &keys)).await.expect(200);
-    eventually("what waited, at the place that works", Duration::from_secs(60), async || {
+    eventually("what waited, at the place that works", Duration::from_mins(1), async || {
         (moved.event_ids("audit-events/").await.len() == 6).then_some(())
     })
     .await;

@@ -93,7 +93,7 @@ async fn a_failing_delivery_shows_as_the_last_issue_with_a_remedy_and_a_count() 
         .await
         .ok();
     api.rest.accept("w-issue", &EventSource::new("w-issue").take(3)).await;
-    let status = eventually("an issue", Duration::from_secs(60), async || {
+    let status = eventually("an issue", Duration::from_mins(1), async || {
         let status = api.get("exports/w-issue/siem/status").await.expect(200);
         status["delivery"]["last_issue"].is_object().then_some(status)
     })

@@ -117,7 +117,7 @@ async fn a_message_is_whole_within_what_clients_show() {
     ] {
         let reply = api.put(path, &changed(&odd(), &members)).await;
         assert!([400, 403].contains(&reply.status), "{members}: {}", reply.raw);
-        let message = problem(&reply, reply.status, &reply.text("reason").to_owned());
+        let message = problem(&reply, reply.status, reply.text("reason"));
         assert!(message.len() <= MESSAGE_SHOWN_BYTES, "{message}");
     }
 }
