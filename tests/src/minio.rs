@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 use crate::crypto::{install_tls_provider, sha256_hex};
+use crate::deadline::eventually;
 use crate::s3_client::{Keys, client};
 use crate::server_process::{ServerProcess, free_port, read_small, target_folder};
 use crate::sigv4;
@@ -66,7 +67,18 @@ impl Minio {
         let sweep = folder.is_none().then(|| data.clone());
         let mut process = ServerProcess::start("minio", &Self::command(&data, port), sweep.as_deref());
         process.wait_until_ready(&format!("{endpoint}/minio/health/ready"), READY_LIMIT).await;
-        Self { process, endpoint, port, data, _folder: folder }
+        let minio = Self { process, endpoint, port, data, _folder: folder };
+        minio.wait_until_initialized().await;
+        minio
+    }
+
+    /// On a busy machine it answers that it is ready some time before it knows buckets (XMinioServerNotInitialized).
+    async fn wait_until_initialized(&self) {
+        let client = self.client();
+        eventually("MinIO to know its buckets", READY_LIMIT, async || {
+            client.list_buckets().send().await.ok()
+        })
+        .await;
     }
 
     fn command(data: &std::path::Path, port: u16) -> Command {
@@ -94,6 +106,7 @@ impl Minio {
     pub async fn restart(&mut self) {
         self.process = ServerProcess::start("minio", &Self::command(&self.data, self.port), None);
         self.process.wait_until_ready(&format!("{}/minio/health/ready", self.endpoint), READY_LIMIT).await;
+        self.wait_until_initialized().await;
     }
 
     /// Holds it still, connections open, or lets it go on.
