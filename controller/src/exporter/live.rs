@@ -25,24 +25,23 @@ struct State {
     pace: Pace,
     failing: bool,
     health: Health,
-    saved: Health,
+    /// `None` until [`Live::remember`].
+    saved: Option<Health>,
 }
 
 impl Live {
-    /// A destination as declared, with the health that was saved of it.
-    pub fn new(destination: Destination, health: Health) -> Self {
+    /// A destination as declared; what was saved of its health is not known yet.
+    pub fn new(destination: Destination) -> Self {
         let gate = Gate::open();
         apply_wish(&gate, destination.wish);
-        Self {
-            gate,
-            state: Mutex::new(State {
-                pace: Pace::Steady,
-                failing: health.last_issue.is_some(),
-                saved: health.clone(),
-                health,
-                destination: Arc::new(destination),
-            }),
-        }
+        let state = State {
+            pace: Pace::Steady,
+            failing: false,
+            health: Health::default(),
+            saved: None,
+            destination: Arc::new(destination),
+        };
+        Self { gate, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,14 +71,24 @@ impl Live {
         state.destination = Arc::new(destination);
     }
 
-    /// Takes the health that was saved before a restart, unless something newer was seen already.
+    /// Takes the health that was saved before a restart, where nothing newer was seen already.
     pub fn remember(&self, saved: Health) {
         let mut state = self.state();
-        if state.health == Health::default() {
-            state.failing = saved.last_issue.is_some();
-            state.health = saved.clone();
-        }
-        state.saved = saved;
+        let Health { check, last_issue, last_object, healthy_at } = saved.clone();
+        let seen = std::mem::take(&mut state.health);
+        state.failing |= last_issue.is_some() && seen.last_object.is_none();
+        state.health = Health {
+            check: seen.check.or(check),
+            last_issue: seen.last_issue.or(last_issue.filter(|_| state.failing)),
+            last_object: seen.last_object.or(last_object),
+            healthy_at: seen.healthy_at.or(healthy_at),
+        };
+        state.saved = Some(saved);
+    }
+
+    /// Whether the health holds what was saved of it.
+    pub fn is_remembered(&self) -> bool {
+        self.state().saved.is_some()
     }
 
     /// Whether the store is entered as this destination says: the same place and authentication.
@@ -112,13 +121,14 @@ impl Live {
             Some(DeliveryIssue { at, operation: operation.to_owned(), reason, code, message, remedy, count });
     }
 
-    /// The health to save; `None` when it was saved as it is.
+    /// The health to save; `None` when it was saved as it is, or is not known yet.
     pub fn unsaved_health(&self) -> Option<Health> {
         let mut state = self.state();
-        (state.health != state.saved).then(|| {
-            state.saved = state.health.clone();
-            state.health.clone()
-        })
+        if state.saved.as_ref().is_none_or(|saved| *saved == state.health) {
+            return None;
+        }
+        state.saved = Some(state.health.clone());
+        Some(state.health.clone())
     }
 
     /// The health now.

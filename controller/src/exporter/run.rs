@@ -83,7 +83,7 @@ impl Exporters {
 
     fn live_or_new(&self, destination: Destination) -> Arc<Live> {
         let uid = destination.uid.clone();
-        self.lives().entry(uid).or_insert_with(|| Arc::new(Live::new(destination, Health::default()))).clone()
+        self.lives().entry(uid).or_insert_with(|| Arc::new(Live::new(destination))).clone()
     }
 
     /// Takes a newer declaration at once and returns when no PUT can begin under an older one: call it after a wish
@@ -122,9 +122,9 @@ impl Exporters {
         }
     }
 
-    /// What the exporter is doing; `None` when the destination has none.
+    /// What the exporter is doing; `None` when the destination has none, or right after the start.
     pub fn activity(&self, destination: &DestinationUid) -> Option<Activity> {
-        let live = self.live(destination)?;
+        let live = self.live(destination).filter(|live| live.is_remembered())?;
         Some(Activity { reason: live.reason(), health: live.health() })
     }
 }

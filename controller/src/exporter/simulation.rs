@@ -62,7 +62,7 @@ impl Simulation {
             jumps: Mutex::new(JumpWatch::new(RETENTION)),
             jitter: Box::new(|| 0.5),
         });
-        let live = Arc::new(Live::new(world.destination(), crate::destinations::Health::default()));
+        let live = Arc::new(Live::new(world.destination()));
         world.listen(&live);
         let exporter = Exporter::new(ports.clone(), world.organization(), world.uid());
         Self { world, ports, live, exporter }

@@ -131,7 +131,7 @@ async fn a_body_that_is_no_json_or_too_long_is_refused_in_words() {
         assert_problem(&reply, 400, "InvalidBody", None, &["line 2 column"]);
         assert_problem(&send(&json, b"{\"bucket\":").await, 400, "InvalidBody", None, &["line 1 column"]);
         assert_problem(&send(&json, b"\xff\xfe").await, 400, "InvalidBody", None, &["line 1"]);
-        let deep = "[".repeat(10_000);
+        let deep = format!("{{\"x\":{}", "[".repeat(10_000));
         assert_problem(&send(&json, deep.as_bytes()).await, 400, "InvalidBody", None, &["line 1"]);
         let long = format!("{{\"x\":\"{}\"}}", "a".repeat(70_000));
         assert_problem(&send(&json, long.as_bytes()).await, 413, "BodyTooLarge", None, &["65536 bytes"]);
