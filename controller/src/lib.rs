@@ -21,7 +21,7 @@
 //!                        ▼
 //!      the customer's AWS account and bucket
 //!
-//!      health, counters ──→ reconcile::status: badge, conditions ──→ api, cli
+//!      health, counters ──→ api::status: badge, conditions ──→ api, cli
 //!      figures ───────────→ telemetry ───────────────────────────→ /metrics
 //!
 //!      embedded: one redb file and one writer thread below destinations, event_log, delivery records and clients

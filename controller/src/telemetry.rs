@@ -23,6 +23,7 @@ use self::laggards::Laggards;
 use crate::clock::Clock;
 use crate::destinations::Destination;
 use crate::event_log::TotalUsage;
+use crate::exporter::deliver::Meter;
 
 pub mod laggards;
 
@@ -152,42 +153,10 @@ impl Telemetry {
         self.append_seconds.observe(elapsed.as_secs_f64());
     }
 
-    /// An object was committed.
-    pub fn delivered(&self, events: u64, uploaded_bytes: u64) {
-        self.delivered_objects.inc();
-        self.delivered_events.inc_by(events);
-        self.delivered_bytes.inc_by(uploaded_bytes);
-    }
-
-    /// Events were dropped by the retention.
-    pub fn dropped(&self, events: u64) {
-        self.dropped_events.inc_by(events);
-    }
-
-    /// A delivery failed and will be tried again.
-    pub fn attempt_failed(&self, reason: Reason) {
-        self.failed_attempts.get_or_create(&vec![("reason", reason.name().to_owned())]).inc();
-    }
-
-    /// An upload was answered, well or badly, in this time.
-    pub fn put_answered(&self, elapsed: Duration) {
-        self.put_seconds.observe(elapsed.as_secs_f64());
-    }
-
     /// How full the event log is.
     pub fn log_usage(&self, usage: TotalUsage) {
         self.log_bytes.set(i64::try_from(usage.bytes).unwrap_or(i64::MAX));
         self.log_limit_bytes.set(i64::try_from(usage.limit_bytes).unwrap_or(i64::MAX));
-    }
-
-    /// When a streaming destination's oldest waiting event was accepted; `None` when none waits.
-    pub fn oldest_pending(&self, destination: &Destination, accepted_at: Option<Timestamp>) {
-        self.laggards.report(destination, accepted_at);
-    }
-
-    /// A destination was paused or removed: nobody waits for its events.
-    pub fn forget(&self, destination: &DestinationUid) {
-        self.laggards.forget(destination);
     }
 
     /// A request was answered.
@@ -211,6 +180,31 @@ impl Telemetry {
     }
 }
 
+impl Meter for Telemetry {
+    fn delivered(&self, events: u64, bytes: usize, took: Duration) {
+        self.delivered_objects.inc();
+        self.delivered_events.inc_by(events);
+        self.delivered_bytes.inc_by(bytes as u64);
+        self.put_seconds.observe(took.as_secs_f64());
+    }
+
+    fn failed(&self, reason: Reason) {
+        self.failed_attempts.get_or_create(&vec![("reason", reason.name().to_owned())]).inc();
+    }
+
+    fn dropped(&self, events: u64) {
+        self.dropped_events.inc_by(events);
+    }
+
+    fn oldest_pending(&self, destination: &Destination, accepted_at: Option<Timestamp>) {
+        self.laggards.report(destination, accepted_at);
+    }
+
+    fn gone(&self, destination: &DestinationUid) {
+        self.laggards.forget(destination);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,8 +215,8 @@ mod tests {
         let telemetry = Telemetry::new(Arc::new(SystemClock));
         telemetry.accepted(98, 2);
         telemetry.rejected(&BTreeMap::from([(RejectionReason::TooLarge, 3)]));
-        telemetry.delivered(50, 1_000);
-        telemetry.attempt_failed(Reason::WriteDenied);
+        telemetry.delivered(50, 1_000, Duration::from_millis(5));
+        telemetry.failed(Reason::WriteDenied);
         telemetry.appended(Duration::from_millis(3));
         let Exposition(page) = telemetry.exposition();
         for line in [

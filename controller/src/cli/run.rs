@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -20,12 +19,12 @@ use crate::api::{self, AppState, IngestBudget, MetricsExposure, Readiness, Tls, 
 use crate::clients::embedded::AdminClientError;
 use crate::clock::{Clock, SystemClock};
 use crate::connection::{CaCertificatesError, Connection, ConnectionConfig, OwnAccountRoles};
-use crate::destinations::{Destination, StorageError};
+use crate::destinations::StorageError;
 use crate::embedded::{
     Embedded, EmbeddedConfig, EventLogLimits, InvalidMasterKey, MasterKey, OpenError, half_of_disk,
 };
 use crate::exporter::budget::Budget;
-use crate::exporter::deliver::{Compute, Meter, Ports};
+use crate::exporter::deliver::{Compute, Ports};
 use crate::exporter::retention::JumpWatch;
 use crate::exporter::run::{self as exporters, Exporters};
 use crate::organizations::EveryName;
@@ -258,28 +257,5 @@ async fn measure(
                 Err(error) => tracing::warn!(%error, "the event log's size could not be read"),
             },
         }
-    }
-}
-
-impl Meter for Telemetry {
-    fn delivered(&self, events: u64, bytes: usize, took: Duration) {
-        Self::delivered(self, events, bytes as u64);
-        self.put_answered(took);
-    }
-
-    fn failed(&self, reason: barndoor_crds::reason::Reason) {
-        self.attempt_failed(reason);
-    }
-
-    fn dropped(&self, events: u64) {
-        Self::dropped(self, events);
-    }
-
-    fn oldest_pending(&self, destination: &Destination, accepted_at: Option<Timestamp>) {
-        Self::oldest_pending(self, destination, accepted_at);
-    }
-
-    fn gone(&self, destination: &barndoor_crds::name::DestinationUid) {
-        self.forget(destination);
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! `SIMULATION_SEEDS=100000 cargo test -p barndoor-controller simulation` runs more; `SIMULATION_SEED=7` replays one.
 
+mod faults;
 mod oracle;
+mod ports;
 mod world;
 
 use std::sync::{Arc, Mutex};
@@ -19,7 +21,8 @@ use crate::exporter::deliver::{Compute, Exporter, Meter, Ports, Turn};
 use crate::exporter::live::Live;
 use crate::exporter::retention::JumpWatch;
 use crate::exporter::trim::trim;
-use world::{Faults, World};
+use faults::Faults;
+use world::World;
 
 /// Seeds of one ordinary run.
 const SEEDS: u64 = 2_000;
